@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/scimsync/scimsync/mapping"
+)
+
+// JobID names a job: [a-z0-9-]{1,63}.
+type JobID string
+
+// Scope says who is a candidate for provisioning.
+type Scope string
+
+const (
+	// ScopeAssigned limits a job to users and groups assigned to the application, and to the
+	// direct members of assigned security groups (GS-AS-2).
+	ScopeAssigned Scope = "assigned"
+	// ScopeAll makes every user and group of the directory a candidate.
+	ScopeAll Scope = "all"
+)
+
+// Job is one pairing of a source and a target: what decides about its objects. Credentials,
+// addresses and the schedule are not part of it; they belong to the connectors and to workflows.
+type Job struct {
+	ID      JobID
+	Scope   Scope
+	Mapping mapping.Mapping
+	Options Options
+}
+
+// Options are the switches of the option matrix (provisioning.md section 12). The zero value is
+// the default of every one of them.
+type Options struct {
+	// SkipOutOfScope leaves accounts alone that are unassigned or filtered out (column S).
+	SkipOutOfScope bool
+	// SkipDisableWhenBlocked leaves accounts alone whose sign-in was blocked at the source.
+	SkipDisableWhenBlocked bool
+	// SkipDisableWhenRecycled leaves accounts alone that were soft-deleted at the source.
+	SkipDisableWhenRecycled bool
+	// HardDisable says that the target has no inactive accounts: leaving means DELETE (column H).
+	HardDisable bool
+	// KeepNameOnSoftDelete drops the rename that follows a soft delete (renameOnSoftDelete: never).
+	KeepNameOnSoftDelete bool
+	// MissingIsError makes a linked object that is gone from the target a failure instead of a
+	// reason to create it again (onTargetMissing: error, compat: entra).
+	MissingIsError bool
+	// GroupOutOfScope says what happens to a group that left the scope; "" means delete (G7).
+	GroupOutOfScope GroupAction
+	// RequireRole ignores assignments with the default access role (GS-AS-4).
+	RequireRole bool
+	// Deletions is the guard against accidental deletion (section 18).
+	Deletions DeletionGuard
+}
+
+// GroupAction is what happens to the group object at the target when the group leaves the scope.
+type GroupAction string
+
+const (
+	GroupDelete GroupAction = "delete"
+	GroupEmpty  GroupAction = "empty"
+	GroupLeave  GroupAction = "leave"
+)
+
+// DeletionGuard is accidental deletion prevention. The zero value asks for the default threshold.
+type DeletionGuard struct {
+	// Off switches the guard off.
+	Off bool
+	// Threshold is the number of disables and deletes that one cycle may carry out; 0 asks for
+	// min(500, max(5, 10 % of the managed objects)) (18.7).
+	Threshold int
+}
+
+// CycleID names one cycle.
+type CycleID string
+
+// CycleKind tells whether every object was evaluated or only those that changed.
+type CycleKind string
+
+const (
+	Initial     CycleKind = "initial"
+	Incremental CycleKind = "incremental"
+)
+
+// CycleState is how a cycle stands or how it ended.
+type CycleState string
+
+const (
+	CycleRunning     CycleState = "running"
+	CycleSucceeded   CycleState = "succeeded"
+	CycleFailed      CycleState = "failed"      // the cycle itself broke off; see Error
+	CycleEntryErrors CycleState = "entryErrors" // it ended, some objects failed and are in escrow
+	CycleQuarantined CycleState = "quarantined" // the connection as a whole is broken
+	CycleHeld        CycleState = "held"        // deletions wait for approval
+)
+
+// Phase is where a running cycle is. Phases follow each other in this order.
+type Phase string
+
+const (
+	PhaseImport      Phase = "import"
+	PhaseDecide      Phase = "decide"
+	PhaseUsers       Phase = "users"
+	PhaseGroups      Phase = "groups"
+	PhaseMemberships Phase = "memberships"
+	PhaseReferences  Phase = "references"
+	PhaseDone        Phase = "done"
+)
+
+// Cycle is the record of one pass of a job.
+type Cycle struct {
+	ID        CycleID
+	Job       JobID
+	Kind      CycleKind
+	State     CycleState
+	Phase     Phase
+	StartedAt time.Time
+	EndedAt   time.Time // zero while it runs
+	Survey    Survey    // what was found out about the target at the start
+	Counts    Counts
+	Error     string // for people; free of secrets and personal data
+	ErrorCode string
+}
+
+// Survey says how unlinked objects are matched in this cycle. It is found once, before the first
+// write, and kept with the cycle, so that a resumed cycle does not mistake its own accounts for
+// somebody else's.
+type Survey string
+
+const (
+	SurveyNone   Survey = ""       // not made yet
+	SurveyEmpty  Survey = "empty"  // the target held no object of the kind: nothing can match
+	SurveySearch Survey = "search" // each unlinked object is searched for
+)
+
+// Counter names one number of a cycle, for example "users.created".
+type Counter string
+
+// Counts are the numbers of a cycle. Each source object that was evaluated counts in exactly one
+// bucket of its kind (contract section 4).
+type Counts map[Counter]int
+
+// Buckets of users and groups, prefixed by [Kind.Counter].
+const (
+	BucketCreated   = "created"
+	BucketUpdated   = "updated"
+	BucketDisabled  = "disabled"
+	BucketEnabled   = "enabled"
+	BucketDeleted   = "deleted"
+	BucketUnchanged = "unchanged"
+	BucketSkipped   = "skipped"
+	BucketFailed    = "failed"
+	BucketHeld      = "held"
+)
+
+// Counters that belong to no kind.
+const (
+	MembershipsAdded   Counter = "memberships.added"
+	MembershipsRemoved Counter = "memberships.removed"
+	MembershipsPending Counter = "memberships.pending"
+	MembershipsFailed  Counter = "memberships.failed"
+	RequestsSource     Counter = "requests.source"
+	RequestsTarget     Counter = "requests.target"
+	RequestsWrites     Counter = "requests.targetWrites"
+	RetriesSource      Counter = "retries.source"
+	RetriesTarget      Counter = "retries.target"
+	WaitedMillis       Counter = "waited.milliseconds"
+	ObjectsImported    Counter = "import.objects"
+	ObjectsQueued      Counter = "queue.objects"
+	ObjectsDone        Counter = "queue.done"
+)
+
+// Requests are what a connector sent since it was last asked, see [Meter].
+type Requests struct {
+	Sent    int           // requests on the wire, retries included
+	Writes  int           // of these, requests that could change the target
+	Retries int           // of these, repetitions
+	Waited  time.Duration // time spent waiting because the other side asked for it
+}
+
+// Meter counts the requests of a connector. TakeRequests returns what was counted since the call
+// before and starts again at zero; concurrent callers never see the same request twice.
+type Meter interface{ TakeRequests() Requests }
