@@ -58,7 +58,6 @@ type GroupAction string
 
 const (
 	GroupDelete GroupAction = "delete"
-	GroupEmpty  GroupAction = "empty"
 	GroupLeave  GroupAction = "leave"
 )
 

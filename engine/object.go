@@ -76,7 +76,7 @@ type Assignment struct {
 	Effective bool
 }
 
-// Path is one way in which an object is assigned.
+// AssignmentPath is one way in which an object is assigned.
 type AssignmentPath struct {
 	Via       string // id of the group, "" for a direct assignment
 	RoleID    string

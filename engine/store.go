@@ -184,10 +184,12 @@ type Settled struct {
 	// Link is the link afterwards; nil with Unlink removes it, nil without leaves it.
 	Link   *Link
 	Unlink bool
-	// Wake puts the edges from and to this object up for export again: it was linked, enabled or
-	// created anew. ForgetMembers also forgets what was exported on edges from and to it, because
-	// the target object that held it is gone or may have lost it.
-	Wake          bool
+	// Wake puts the edges from and to this object up for export again where the target lacks them:
+	// it was linked, created anew or enabled. Unlink forgets what was exported on all edges from and
+	// to it, because the target object that held them is gone.
+	Wake bool
+	// ForgetMembers forgets that the object was exported as a member (edges of relation Member to
+	// it): a target may have dropped the memberships of an account that was inactive (U32b).
 	ForgetMembers bool
 	Escrow        *Escrow   // set: the change stays, in escrow
 	Log           *LogEntry // nil writes no row
@@ -199,6 +201,8 @@ type Links interface {
 	Link(ctx context.Context, j JobID, r Ref) (Link, error)
 	// LinkedTo returns the links of those target ids that are linked, by target id.
 	LinkedTo(ctx context.Context, j JobID, k Kind, targetIDs []string) (map[string]Link, error)
+	// LinksOf returns the links of those source ids that are linked, by source id.
+	LinksOf(ctx context.Context, j JobID, k Kind, ids []string) (map[string]Link, error)
 	// Links lists links by source id, after a position.
 	Links(ctx context.Context, j JobID, k Kind, after string, limit int) ([]Link, error)
 	// CountLinks counts the links of a kind by state.
