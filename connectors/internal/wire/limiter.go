@@ -159,7 +159,7 @@ func (l *limiter) learn(start time.Time, took time.Duration, status int) {
 	switch {
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
 		// All requests in flight tell of the same overload: only the first of them counts.
-		if start.After(l.halved) || l.halved.IsZero() {
+		if !start.Before(l.halved) {
 			l.limit = max(1, l.limit/2)
 			l.halved = l.clock.Now()
 		}
