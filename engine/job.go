@@ -115,7 +115,8 @@ type Cycle struct {
 	Phase     Phase
 	StartedAt time.Time
 	EndedAt   time.Time // zero while it runs
-	Survey    Survey    // what was found out about the target at the start
+	// Survey is what was found out about the target before the first write, by kind.
+	Survey    map[Kind]Survey
 	Counts    Counts
 	Error     string // for people; free of secrets and personal data
 	ErrorCode string
@@ -127,7 +128,6 @@ type Cycle struct {
 type Survey string
 
 const (
-	SurveyNone   Survey = ""       // not made yet
 	SurveyEmpty  Survey = "empty"  // the target held no object of the kind: nothing can match
 	SurveySearch Survey = "search" // each unlinked object is searched for
 )

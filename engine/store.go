@@ -181,7 +181,8 @@ type Settled struct {
 	Ref
 	Rev    int64
 	Bucket string // counts 1 in this bucket of its kind; "" counts nowhere
-	// Link is the link afterwards; nil with Unlink removes it, nil without leaves it.
+	// Link is the link afterwards; nil leaves it as it is. Unlink removes the link there was, before
+	// Link (if any) is stored: then the target object was replaced by another.
 	Link   *Link
 	Unlink bool
 	// Wake puts the edges from and to this object up for export again where the target lacks them:
@@ -205,6 +206,8 @@ type Links interface {
 	LinksOf(ctx context.Context, j JobID, k Kind, ids []string) (map[string]Link, error)
 	// Links lists links by source id, after a position.
 	Links(ctx context.Context, j JobID, k Kind, after string, limit int) ([]Link, error)
+	// PutLink stores a link outside of an export; enqueue also queues its object to be evaluated.
+	PutLink(ctx context.Context, j JobID, l Link, enqueue bool) error
 	// CountLinks counts the links of a kind by state.
 	CountLinks(ctx context.Context, j JobID, k Kind) (map[LinkState]int, error)
 }
@@ -262,7 +265,7 @@ type Cycles interface {
 	// LastCycles returns the newest cycles, newest first.
 	LastCycles(ctx context.Context, j JobID, limit int) ([]Cycle, error)
 	SetPhase(ctx context.Context, j JobID, id CycleID, p Phase) error
-	SetSurvey(ctx context.Context, j JobID, id CycleID, s Survey) error
+	SetSurvey(ctx context.Context, j JobID, id CycleID, k Kind, s Survey) error
 	SetKind(ctx context.Context, j JobID, id CycleID, k CycleKind) error
 	// Count adds to the counters of a cycle.
 	Count(ctx context.Context, j JobID, id CycleID, c Counts) error

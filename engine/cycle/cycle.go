@@ -1,0 +1,255 @@
+// Package cycle holds the loops with effects: import a page, decide a batch, export a batch.
+//
+// [Runner.Run] is the whole product on one screen. The workflow SyncCycle takes the same steps one
+// by one as activities, on any worker: every step finds in the store what is left to do, so that a step
+// that broke off is simply taken again. The package knows the ports of engine, not what stands
+// behind them.
+package cycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scimsync/scimsync/engine"
+)
+
+// Job is a job with its connectors.
+type Job struct {
+	engine.Job
+	Source engine.Source
+	Target engine.Target
+}
+
+// Runner carries out the steps of cycles. Its fields are set before it is used.
+type Runner struct {
+	Store engine.Store
+	Jobs  map[engine.JobID]*Job
+	Log   *zap.Logger
+	Now   func() time.Time
+	// Concurrency is the number of objects of one batch that are worked on at once; the target's own
+	// limiter decides how many requests are really in flight.
+	Concurrency int
+
+	claims claims // target objects being linked right now, see match.go
+}
+
+// New returns a Runner with the defaults of production.
+func New(store engine.Store, jobs map[engine.JobID]*Job, lg *zap.Logger) *Runner {
+	return &Runner{Store: store, Jobs: jobs, Log: lg, Now: time.Now, Concurrency: 32}
+}
+
+// Beat reports that a step is alive and how many objects it has done. It is called often and must
+// be cheap.
+type Beat func(done int)
+
+// Run carries out one whole cycle of a job in this process.
+func (r *Runner) Run(ctx context.Context, id engine.JobID, cycle engine.CycleID, beat Beat) (engine.Cycle, error) {
+	c, err := r.Begin(ctx, id, cycle)
+	if err != nil {
+		return c, err
+	}
+	err = func() error {
+		if err := r.Import(ctx, c, beat); err != nil {
+			return err
+		}
+		plan, err := r.Decide(ctx, c, beat)
+		if err != nil {
+			return err
+		}
+		for _, batch := range plan.Batches {
+			if err := r.Export(ctx, c, batch, beat); err != nil {
+				return err
+			}
+		}
+		retry, err := r.Deferred(ctx, c)
+		if err != nil {
+			return err
+		}
+		for _, batch := range retry {
+			if err := r.Export(ctx, c, batch, beat); err != nil {
+				return err
+			}
+		}
+		for _, rel := range []engine.Relation{engine.Member, engine.Manager} {
+			stretches, err := r.Stretches(ctx, c, rel)
+			if err != nil {
+				return err
+			}
+			for _, s := range stretches {
+				if err := r.ExportEdges(ctx, c, s, beat); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}()
+	return r.End(context.WithoutCancel(ctx), c, err)
+}
+
+// Begin opens a cycle of the job, or goes on with the one that a crash left open. It is an initial
+// one if the job never completed one, or if what decides about objects is not what the last cycle
+// ran with; then everything is read and evaluated anew while links stay (provisioning.md section 5).
+func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleID) (engine.Cycle, error) {
+	job, err := r.job(id)
+	if err != nil {
+		return engine.Cycle{}, err
+	}
+	state, err := r.Store.JobState(ctx, id)
+	if err != nil {
+		return engine.Cycle{}, err
+	}
+	kind := engine.Incremental
+	if !state.InitialDone || state.Fingerprint != fingerprint(job) {
+		kind = engine.Initial
+	}
+	c, err := r.Store.BeginCycle(ctx, engine.Cycle{
+		ID: cycle, Job: id, Kind: kind, State: engine.CycleRunning, Phase: engine.PhaseImport, StartedAt: r.Now().UTC(),
+	})
+	if err != nil {
+		return c, fmt.Errorf("begin cycle: %w", err)
+	}
+	if c.ID == cycle && kind == engine.Initial && state.InitialDone {
+		if err := r.Store.ForgetWatermarks(ctx, id); err != nil {
+			return c, err
+		}
+	}
+	// What a connector counted before this cycle, a connection test for example, is not part of it.
+	job.Source.TakeRequests()
+	job.Target.TakeRequests()
+	r.log(c).Info("cycle begins", zap.String("kind", string(c.Kind)), zap.Bool("resumed", c.ID != cycle))
+	return c, nil
+}
+
+// End closes a cycle: with what broke it off, or well. What a cycle learned is kept either way; the
+// queue goes on where it stood.
+func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.Cycle, error) {
+	job, err := r.job(c.Job)
+	if err != nil {
+		return c, err
+	}
+	if err := r.count(ctx, job, c, nil); err != nil {
+		return c, err
+	}
+	state, code, message := r.verdict(ctx, c, broke)
+	if state == engine.CycleSucceeded || state == engine.CycleEntryErrors {
+		js := engine.JobState{Fingerprint: fingerprint(job), InitialDone: true}
+		if err := r.Store.PutJobState(ctx, c.Job, js); err != nil {
+			return c, err
+		}
+	}
+	ended, err := r.Store.EndCycle(ctx, c.Job, c.ID, state, code, message, r.Now().UTC())
+	if err != nil {
+		return c, fmt.Errorf("end cycle: %w", err)
+	}
+	r.log(c).Info("cycle ended", zap.String("state", string(ended.State)), zap.String("code", ended.ErrorCode),
+		zap.Duration("duration", ended.EndedAt.Sub(ended.StartedAt)))
+	return ended, nil
+}
+
+// verdict is the state in which a cycle ends.
+func (r *Runner) verdict(ctx context.Context, c engine.Cycle, broke error) (state engine.CycleState, code, message string) {
+	if broke == nil {
+		now, err := r.Store.Cycle(ctx, c.Job, c.ID)
+		if err != nil {
+			return engine.CycleFailed, "internal", err.Error()
+		}
+		failed := now.Counts[engine.User.Counter(engine.BucketFailed)] + now.Counts[engine.Group.Counter(engine.BucketFailed)] +
+			now.Counts[engine.MembershipsFailed]
+		if failed > 0 {
+			return engine.CycleEntryErrors, "", ""
+		}
+		return engine.CycleSucceeded, "", ""
+	}
+	var stop *StopError
+	if errors.As(broke, &stop) && stop.Quarantine {
+		return engine.CycleQuarantined, string(stop.Code), stop.Error()
+	}
+	if stop != nil {
+		return engine.CycleFailed, string(stop.Code), stop.Error()
+	}
+	return engine.CycleFailed, "internal", broke.Error()
+}
+
+// StopError ends a cycle early: the connection as a whole is broken, or wants a pause. No object is
+// to blame.
+type StopError struct {
+	Code       engine.Code
+	Side       string // "source" or "target"
+	Message    string // safe to log
+	Quarantine bool   // the job cannot work until somebody mends something
+	RetryAt    time.Time
+	Err        error
+}
+
+func (e *StopError) Error() string { return e.Side + ": " + e.Message }
+func (e *StopError) Unwrap() error { return e.Err }
+
+// stopped turns the error of a connector into the StopError it means.
+func stopped(err error) error {
+	var stop *StopError
+	var se *engine.SourceError
+	var te *engine.TargetError
+	switch {
+	case err == nil || errors.As(err, &stop) || errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &se):
+		return &StopError{Code: se.Code, Side: "source", Message: se.Error(), Quarantine: !se.Transient, RetryAt: se.RetryAt, Err: err}
+	case errors.As(err, &te):
+		return &StopError{Code: te.Code, Side: "target", Message: targetMessage(te), Quarantine: te.Outcome == engine.OutcomeQuarantine, RetryAt: te.RetryAt, Err: err}
+	default:
+		return err
+	}
+}
+
+// targetMessage says what to do about the failures that stop a cycle.
+func targetMessage(e *engine.TargetError) string {
+	s := e.Error()
+	switch e.Code {
+	case engine.CodeCredentials:
+		s += ": the target refuses the credentials; renew target.auth and run `scimsync check`"
+	case engine.CodeForbidden:
+		s += ": the credentials are valid but may not do this; give them the rights to read and write users and groups"
+	case engine.CodeThrottled:
+		s += ": the target asked for a longer pause than a call may wait; the cycle goes on afterwards"
+	case engine.CodeTransport, engine.CodeTimeout:
+		s += ": the target does not answer; check target.baseUrl and the network, then run `scimsync check`"
+	}
+	return s
+}
+
+func (r *Runner) job(id engine.JobID) (*Job, error) {
+	job, ok := r.Jobs[id]
+	if !ok {
+		return nil, fmt.Errorf("job %s: not configured on this worker", id)
+	}
+	return job, nil
+}
+
+func (r *Runner) log(c engine.Cycle) *zap.Logger {
+	return r.Log.With(zap.String("job", string(c.Job)), zap.String("cycle", string(c.ID)))
+}
+
+// count adds to the counters of a cycle, the requests made since the last time included.
+func (r *Runner) count(ctx context.Context, job *Job, c engine.Cycle, more engine.Counts) error {
+	if more == nil {
+		more = engine.Counts{}
+	}
+	src, dst := job.Source.TakeRequests(), job.Target.TakeRequests()
+	more[engine.RequestsSource] += src.Sent
+	more[engine.RetriesSource] += src.Retries
+	more[engine.RequestsTarget] += dst.Sent
+	more[engine.RequestsWrites] += dst.Writes
+	more[engine.RetriesTarget] += dst.Retries
+	more[engine.WaitedMillis] += int((src.Waited + dst.Waited).Milliseconds())
+	return r.Store.Count(ctx, c.Job, c.ID, more)
+}
+
+// fingerprint covers everything that decides about objects: a change of it makes the next cycle an
+// initial one.
+func fingerprint(job *Job) string {
+	return fmt.Sprintf("%s %s %+v", job.Scope, job.Mapping.Fingerprint(), job.Options)
+}

@@ -1,0 +1,337 @@
+package cycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/decide"
+)
+
+// flushSize and flushEvery bound how much finished work a crash can lose: it is done again, safely,
+// but costs requests.
+const (
+	flushSize  = 100
+	flushEvery = 250 * time.Millisecond
+)
+
+// errPutOff leaves a change where it is: it met a conflict and is tried again at the end.
+var errPutOff = errors.New("put off")
+
+// Export works off one batch of the plan: each object on its own, many at once, throttled by the
+// target. It may run more than once: what is settled is gone from the queue, and a create that was
+// marked "verify first" searches before it posts again.
+func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat) error {
+	job, err := r.job(c.Job)
+	if err != nil {
+		return err
+	}
+	state, err := r.Store.JobState(ctx, c.Job)
+	if err != nil {
+		return err
+	}
+	if err := r.Store.SetPhase(ctx, c.Job, c.ID, phaseOf(b.Kind)); err != nil {
+		return err
+	}
+	queued, err := r.Store.Ready(ctx, c.Job, b.Kind, b.From, b.To)
+	if err != nil || len(queued) == 0 {
+		return err
+	}
+	survey, err := r.survey(ctx, job, c, b.Kind, queued)
+	if err != nil {
+		return stopped(err)
+	}
+	x := &exporter{Runner: r, evaluator: r.evaluator(job, state), cycle: c, batch: b, survey: survey}
+	if err := x.mark(ctx, queued); err != nil {
+		return err
+	}
+	return stopped(x.run(ctx, queued, beat))
+}
+
+func phaseOf(k engine.Kind) engine.Phase {
+	if k == engine.Group {
+		return engine.PhaseGroups
+	}
+	return engine.PhaseUsers
+}
+
+type exporter struct {
+	*Runner
+	*evaluator
+	cycle  engine.Cycle
+	batch  Batch
+	survey engine.Survey
+}
+
+// mark makes it durable that creates may be sent from now on. The marks of this batch are not
+// heeded now, only those that were there before: a crash left them.
+func (x *exporter) mark(ctx context.Context, queued []engine.Queued) error {
+	var refs []engine.Ref
+	for _, q := range queued {
+		if q.Link == nil && !q.VerifyFirst {
+			refs = append(refs, q.Ref)
+		}
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	return x.Store.MarkVerifyFirst(ctx, x.job.ID, refs)
+}
+
+// run exports the changes concurrently and settles them in small groups as they finish. The first
+// error that stops the cycle stops the rest; what is finished by then is settled all the same.
+func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) error {
+	work := make(chan engine.Queued)
+	finished := make(chan engine.Settled)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var workers sync.WaitGroup
+	for range min(x.Concurrency, len(queued)) {
+		workers.Go(func() {
+			for q := range work {
+				s, err := x.one(ctx, q)
+				switch {
+				case errors.Is(err, errPutOff):
+				case err != nil:
+					cancel(err)
+				default:
+					finished <- s
+				}
+			}
+		})
+	}
+	go func() {
+		defer close(finished)
+		defer workers.Wait()
+		defer close(work)
+		for _, q := range queued {
+			select {
+			case work <- q:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	err := x.collect(context.WithoutCancel(ctx), finished, beat)
+	if err != nil {
+		cancel(err)
+		for range finished { // let the workers end
+		}
+	}
+	return errors.Join(err, context.Cause(ctx))
+}
+
+// collect settles finished changes in groups.
+func (x *exporter) collect(ctx context.Context, finished <-chan engine.Settled, beat Beat) error {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	var pending []engine.Settled
+	done := 0
+	flush := func() error {
+		if err := x.settle(ctx, pending); err != nil {
+			return err
+		}
+		done += len(pending)
+		pending = pending[:0]
+		beat(done)
+		return nil
+	}
+	for {
+		select {
+		case s, more := <-finished:
+			if !more {
+				return flush()
+			}
+			if pending = append(pending, s); len(pending) < flushSize {
+				continue
+			}
+		case <-tick.C:
+			// Also without results: a batch that waits for a throttling target is alive.
+		}
+		if err := flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// settle stores results together; if two source objects came out with one target object, each is
+// settled on its own, and the one that came too late fails.
+func (x *exporter) settle(ctx context.Context, results []engine.Settled) error {
+	defer x.claims.release(x.job.ID, results)
+	err := x.Store.Settle(ctx, x.job.ID, x.cycle.ID, results)
+	if errors.Is(err, engine.ErrLinkTaken) {
+		for i := range results {
+			if err = x.settleAlone(ctx, results[i]); err != nil {
+				return err
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("store what was exported: %w", err)
+	}
+	return x.count(ctx, x.job, x.cycle, engine.Counts{engine.ObjectsDone: len(results)})
+}
+
+func (x *exporter) settleAlone(ctx context.Context, s engine.Settled) error {
+	err := x.Store.Settle(ctx, x.job.ID, x.cycle.ID, []engine.Settled{s})
+	if !errors.Is(err, engine.ErrLinkTaken) {
+		return err
+	}
+	e, _ := decide.Fail(nil, engine.CodeDuplicateSource, 0, "the target object is linked to another source object", x.Now().UTC())
+	failed := engine.Settled{Ref: s.Ref, Rev: s.Rev, Bucket: engine.BucketFailed, Escrow: &e, Log: s.Log}
+	if failed.Log != nil {
+		failed.Log.Status, failed.Log.Code, failed.Log.Detail = engine.StatusFailure, e.Code, e.Detail
+	}
+	return x.Store.Settle(ctx, x.job.ID, x.cycle.ID, []engine.Settled{failed})
+}
+
+// one carries one change out: decide, look where the decision needs it, write, and decide again
+// where the target's answer contradicts what was believed.
+func (x *exporter) one(ctx context.Context, q engine.Queued) (engine.Settled, error) {
+	began := x.Now()
+	f := x.facts(q)
+	again, replaced := false, false
+	for {
+		if ctx.Err() != nil {
+			return engine.Settled{}, context.Cause(ctx)
+		}
+		if f.Link != nil && f.Target.State == decide.Absent { // the link is void, see decide.missing
+			q.Link, replaced = nil, true
+		}
+		op := x.evaluator.decide(f)
+		if op.Action == engine.Look {
+			if err := x.look(ctx, q, &f); err != nil {
+				return x.failed(q, f, op, err, began)
+			}
+			continue
+		}
+		s, err := x.carryOut(ctx, q, &f, op)
+		if err == nil {
+			s.Log = took(s.Log, x.Now().Sub(began))
+			s.Unlink = s.Unlink || replaced
+			return s, nil
+		}
+		if errors.Is(err, errDecideAgain) {
+			continue
+		}
+		var te *engine.TargetError
+		if !errors.As(err, &te) {
+			return engine.Settled{}, err
+		}
+		switch decide.Answer(op, te, x.job.Options, again) {
+		case decide.Over: // the linked object is gone: forget it here, the link goes when this is settled
+			f.Target = decide.Target{State: decide.Absent}
+			q.Link, replaced = nil, true
+		case decide.Reread:
+			f.Doubt, f.Target = true, decide.Target{}
+		case decide.Gone:
+			return x.gone(q, f, op, began), nil
+		default:
+			return x.failed(q, f, op, err, began)
+		}
+		again = true
+	}
+}
+
+// errDecideAgain says that carrying an operation out brought new facts.
+var errDecideAgain = errors.New("new facts")
+
+// carryOut sends an operation to the target and says what is to be stored.
+func (x *exporter) carryOut(ctx context.Context, q engine.Queued, f *decide.Facts, op engine.Operation) (engine.Settled, error) {
+	s := engine.Settled{Ref: q.Ref, Rev: q.Rev, Bucket: bucket(op)}
+	var now map[string]any
+	var warnings []string
+	switch op.Action {
+	case engine.Create:
+		made, err := x.job.Target.Create(ctx, q.Kind, op.Values, f.Desired.Matching())
+		if err != nil {
+			return s, err
+		}
+		if made.Existing { // a conflict led to an account that a search did not show, or it is our own
+			return s, x.found(ctx, q, f, []engine.Resource{made.Resource}, made.MatchedBy.String())
+		}
+		op.Adopt, op.MatchedBy = made.ID, "created"
+		s.Wake = true
+	case engine.Update, engine.Disable, engine.Enable:
+		updated, err := x.job.Target.Update(ctx, q.Kind, target(q, op), op.Changes)
+		if err != nil {
+			return s, err
+		}
+		now, warnings = updated.Now, updated.Warnings
+	case engine.Delete:
+		if err := x.job.Target.Delete(ctx, q.Kind, q.Link.TargetID); err != nil {
+			return s, err
+		}
+	case engine.Fail:
+		return x.unwritten(x.cycle, q, *f, op), nil
+	}
+	if op.Adopt != "" || op.Action == engine.Enable {
+		s.Wake = true
+	}
+	s.ForgetMembers = op.Action == engine.Enable && q.Link != nil
+	x.relink(&s, q, *f, op, now)
+	s.Log = x.entry(x.cycle, q, op)
+	if len(warnings) > 0 {
+		s.Log.Status, s.Log.Detail = engine.StatusWarning, warnings[0]
+	}
+	return s, nil
+}
+
+// target is the id of the target object that an operation is about.
+func target(q engine.Queued, op engine.Operation) string {
+	if op.Adopt != "" {
+		return op.Adopt
+	}
+	return q.Link.TargetID
+}
+
+// gone settles an object that should have been disabled or deleted and is not there any more.
+func (x *exporter) gone(q engine.Queued, f decide.Facts, op engine.Operation, began time.Time) engine.Settled {
+	op.Reason, op.Then = engine.AlreadyAbsent, engine.LinkNone
+	s := engine.Settled{Ref: q.Ref, Rev: q.Rev, Bucket: bucket(op), Unlink: true}
+	s.Log = took(x.entry(x.cycle, q, op), x.Now().Sub(began))
+	return s
+}
+
+// failed settles a change that the target refused: in escrow, or put off while another change may
+// still free the value it wants. What stops the cycle is returned as an error.
+func (x *exporter) failed(q engine.Queued, f decide.Facts, op engine.Operation, err error, began time.Time) (engine.Settled, error) {
+	var te *engine.TargetError
+	if !errors.As(err, &te) || te.Outcome == engine.OutcomeQuarantine || te.Outcome == engine.OutcomeSuspend {
+		return engine.Settled{}, err
+	}
+	if te.Code == engine.CodeConflict && !x.batch.Last {
+		return engine.Settled{}, errPutOff
+	}
+	now := x.Now().UTC()
+	e, _ := decide.Fail(q.Escrow, te.Code, te.Status, te.Detail, now)
+	s := engine.Settled{Ref: q.Ref, Rev: q.Rev, Bucket: engine.BucketFailed, Escrow: &e}
+	if len(te.Applied) > 0 && q.Link != nil { // some of the changes arrived: remember them
+		part := op
+		part.Changes, part.Then = applied(op.Changes, te.Applied), ""
+		x.relink(&s, q, f, part, nil)
+	}
+	s.Log = took(x.entry(x.cycle, q, op), now.Sub(began))
+	s.Log.Status, s.Log.Code, s.Log.HTTPStatus, s.Log.Detail = engine.StatusFailure, te.Code, te.Status, te.Detail
+	x.log(x.cycle).Warn("an object failed and waits for a retry", zap.String("object_type", string(q.Kind)), zap.String("rule", string(op.Rule)),
+		zap.String("code", string(te.Code)), zap.Int("status", te.Status), zap.Int("attempt", e.Attempts), zap.Time("due", e.Due))
+	return s, nil
+}
+
+func applied(changes []engine.AttributeChange, keys []string) []engine.AttributeChange {
+	var out []engine.AttributeChange
+	for _, c := range changes {
+		for _, k := range keys {
+			if c.Path.Key() == k {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
