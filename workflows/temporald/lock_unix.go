@@ -1,0 +1,26 @@
+//go:build unix && !noembed
+
+package temporald
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// lockFile takes an exclusive lock on f without waiting; held reports that somebody else has it.
+// The lock belongs to this opening of the file, so it also excludes a second server of this
+// process, and the kernel drops it when the process ends.
+func lockFile(f *os.File) (held bool, err error) {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			return true, nil
+		default:
+			return false, err
+		}
+	}
+}
