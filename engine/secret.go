@@ -37,5 +37,11 @@ func (s Secret) LogValue() slog.Value         { return slog.StringValue(redacted
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
+// UnmarshalText takes a secret from a configuration file, the one place where it is written down.
+func (s *Secret) UnmarshalText(text []byte) error {
+	*s = NewSecret(string(text))
+	return nil
+}
+
 // MarshalYAML keeps YAML encoders from looking inside.
 func (s Secret) MarshalYAML() (any, error) { return redacted, nil }

@@ -1,0 +1,145 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+)
+
+// Schedule is what the configuration says about when a job runs.
+type Schedule struct {
+	Job      string
+	Interval time.Duration
+	Paused   bool // no cycle starts by itself; it can still be triggered
+}
+
+// Starter starts cycles and keeps the schedules. All cycles start through the schedule of their
+// job, so that its overlap rule holds for manual runs too: one cycle of a job at a time.
+type Starter struct {
+	Client    client.Client
+	TaskQueue string
+}
+
+const schedulePrefix = "scimsync-job-"
+
+func scheduleID(job string) string { return schedulePrefix + job }
+
+// Reconcile makes Temporal's schedules what the configuration says: missing ones are created (and, unless paused, run at once), changed ones
+// updated, and those of jobs that are gone removed. Schedules that are not ours are left alone.
+func (s Starter) Reconcile(ctx context.Context, want []Schedule) error {
+	for _, w := range want {
+		if err := s.ensure(ctx, w); err != nil {
+			return fmt.Errorf("schedule of job %s: %w", w.Job, err)
+		}
+	}
+	list, err := s.Client.ScheduleClient().List(ctx, client.ScheduleListOptions{})
+	if err != nil {
+		return fmt.Errorf("list schedules: %w", err)
+	}
+	for list.HasNext() {
+		e, err := list.Next()
+		if err != nil {
+			return fmt.Errorf("list schedules: %w", err)
+		}
+		job, ours := strings.CutPrefix(e.ID, schedulePrefix)
+		if !ours || slices.ContainsFunc(want, func(w Schedule) bool { return w.Job == job }) {
+			continue
+		}
+		if err := s.Client.ScheduleClient().GetHandle(ctx, e.ID).Delete(ctx); err != nil && !gone(err) {
+			return fmt.Errorf("remove the schedule of job %s: %w", job, err)
+		}
+	}
+	return nil
+}
+
+// ensure creates or updates one schedule.
+func (s Starter) ensure(ctx context.Context, w Schedule) error {
+	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: w.Interval}}}
+	_, err := s.Client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:   scheduleID(w.Job),
+		Spec: spec,
+		Action: &client.ScheduleWorkflowAction{
+			ID: "cycle-" + w.Job, Workflow: SyncCycle, Args: []any{CycleInput{Job: w.Job}}, TaskQueue: s.TaskQueue,
+		},
+		Overlap:            enums.SCHEDULE_OVERLAP_POLICY_SKIP,
+		CatchupWindow:      time.Minute,
+		Paused:             w.Paused,
+		TriggerImmediately: !w.Paused,
+	})
+	if err == nil {
+		return nil
+	}
+	var exists *serviceerror.WorkflowExecutionAlreadyStarted
+	if !errors.As(err, &exists) && !strings.Contains(err.Error(), "already registered") {
+		return err
+	}
+	return s.Client.ScheduleClient().GetHandle(ctx, scheduleID(w.Job)).Update(ctx, client.ScheduleUpdateOptions{
+		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+			d := in.Description.Schedule
+			d.Spec = &spec
+			if a, ok := d.Action.(*client.ScheduleWorkflowAction); ok {
+				a.TaskQueue = s.TaskQueue
+			}
+			if d.State == nil {
+				d.State = &client.ScheduleState{}
+			}
+			d.State.Paused = w.Paused
+			return &client.ScheduleUpdate{Schedule: &d}, nil
+		},
+	})
+}
+
+// Sync starts a cycle of a job now, or joins the one that is running, and waits for its end.
+func (s Starter) Sync(ctx context.Context, job string) (CycleResult, error) {
+	h := s.Client.ScheduleClient().GetHandle(ctx, scheduleID(job))
+	before, err := h.Describe(ctx)
+	if err != nil {
+		return CycleResult{}, fmt.Errorf("schedule of job %s: %w", job, err)
+	}
+	var run client.WorkflowRun
+	if open := before.Info.RunningWorkflows; len(open) > 0 {
+		run = s.Client.GetWorkflow(ctx, open[0].WorkflowID, "")
+	} else {
+		if err := h.Trigger(ctx, client.ScheduleTriggerOptions{}); err != nil {
+			return CycleResult{}, fmt.Errorf("start a cycle of job %s: %w", job, err)
+		}
+		if run, err = s.started(ctx, h, before.Info.NumActions); err != nil {
+			return CycleResult{}, fmt.Errorf("start a cycle of job %s: %w", job, err)
+		}
+	}
+	var out CycleResult
+	err = run.Get(ctx, &out)
+	return out, err
+}
+
+// started waits until a triggered run has begun.
+func (s Starter) started(ctx context.Context, h client.ScheduleHandle, before int) (client.WorkflowRun, error) {
+	for {
+		d, err := h.Describe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if n := len(d.Info.RecentActions); n > 0 && d.Info.NumActions > before {
+			if w := d.Info.RecentActions[n-1].StartWorkflowResult; w != nil {
+				return s.Client.GetWorkflow(ctx, w.WorkflowID, w.FirstExecutionRunID), nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func gone(err error) bool {
+	var nf *serviceerror.NotFound
+	return errors.As(err, &nf)
+}
