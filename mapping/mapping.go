@@ -46,52 +46,22 @@ type Attribute struct {
 	FlowAlways bool // flowBehavior FlowAlways: sent with every update, also when equal
 	// FlowNull: a null source value clears the target (3.3). It is the conjunction of both gates.
 	FlowNull bool
-	// Definition of the target attribute: from the schema, or built in (Definitions).
+	// Definition of the target attribute: from the schema, or built in ([DefinitionOf]).
 	Definition Definition
+
+	facts *facts // what is known of Source, see about
 }
 
 // Flow says when an attribute is written (flowType, 4.1).
 type Flow string
 
+// The zero Flow is FlowAlways.
 const (
 	FlowAlways         Flow = "Always"
-	FlowOnCreate       Flow = "ObjectAddOnly"
-	FlowMultiValueAdd  Flow = "MultiValueAddOnly"
-	FlowValueAdd       Flow = "ValueAddOnly"
-	FlowAttributeEmpty Flow = "AttributeAddOnly"
-)
-
-// Type is the type of a target attribute.
-type Type string
-
-const (
-	String    Type = "String"
-	Integer   Type = "Integer"
-	Reference Type = "Reference"
-	Binary    Type = "Binary"
-	Boolean   Type = "Boolean"
-	DateTime  Type = "DateTime"
-)
-
-// Definition describes a target attribute (10.4).
-type Definition struct {
-	Type        Type
-	MultiValued bool
-	CaseExact   bool
-	Required    bool
-	Default     string
-	Mutability  Mutability
-	MaxLength   int // code points; 0: no limit
-}
-
-// Mutability of a target attribute.
-type Mutability string
-
-const (
-	ReadWrite Mutability = "ReadWrite"
-	ReadOnly  Mutability = "ReadOnly"
-	Immutable Mutability = "Immutable"
-	WriteOnly Mutability = "WriteOnly"
+	FlowOnCreate       Flow = "ObjectAddOnly"     // on create only
+	FlowMultiValueAdd  Flow = "MultiValueAddOnly" // on update, new elements of multi-valued attributes
+	FlowValueAdd       Flow = "ValueAddOnly"      // elements are added, single values replaced, nothing is removed
+	FlowAttributeEmpty Flow = "AttributeAddOnly"  // on update only if the target has no value
 )
 
 // Value is a value wanted at a path of a target object. Its Value is nil, string, bool, int64, float64, []any or
@@ -101,7 +71,12 @@ type Value struct {
 	Path       Path
 	Definition Definition
 	Value      any
+	// Redact: logs and reports show [RedactedText] in place of the value (function Redact).
+	Redact bool
 }
+
+// RedactedText stands in logs and reports for values that passed through the function Redact.
+const RedactedText = "[Redact]"
 
 // Change is one difference between what a target object has and what it should have. Old nil: the
 // target has no value. New nil: the value is cleared.
@@ -115,4 +90,6 @@ type Change struct {
 	Assertive bool
 	// SoftDelete says that the mapping depends on IsSoftDeleted: the change may be part of a disable.
 	SoftDelete bool
+	// Redact: logs and reports show [RedactedText] in place of Old and New.
+	Redact bool
 }
