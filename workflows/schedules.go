@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 )
 
 // Schedule is what the configuration says about when a job runs.
@@ -59,12 +60,11 @@ func (s Starter) Reconcile(ctx context.Context, want []Schedule) error {
 	return nil
 }
 
-// ensure creates or updates one schedule.
-func (s Starter) ensure(ctx context.Context, w Schedule) error {
-	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: w.Interval}}}
-	_, err := s.Client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+// create makes a schedule unless there is one.
+func (s Starter) create(ctx context.Context, w Schedule) (created bool, err error) {
+	_, err = s.Client.ScheduleClient().Create(ctx, client.ScheduleOptions{
 		ID:   scheduleID(w.Job),
-		Spec: spec,
+		Spec: spec(w),
 		Action: &client.ScheduleWorkflowAction{
 			ID: "cycle-" + w.Job, Workflow: SyncCycle, Args: []any{CycleInput{Job: w.Job}}, TaskQueue: s.TaskQueue,
 		},
@@ -73,17 +73,26 @@ func (s Starter) ensure(ctx context.Context, w Schedule) error {
 		Paused:             w.Paused,
 		TriggerImmediately: !w.Paused,
 	})
-	if err == nil {
-		return nil
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return false, nil
 	}
-	var exists *serviceerror.WorkflowExecutionAlreadyStarted
-	if !errors.As(err, &exists) && !strings.Contains(err.Error(), "already registered") {
+	return err == nil, err
+}
+
+func spec(w Schedule) client.ScheduleSpec {
+	return client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: w.Interval}}}
+}
+
+// ensure creates or updates one schedule.
+func (s Starter) ensure(ctx context.Context, w Schedule) error {
+	if created, err := s.create(ctx, w); created || err != nil {
 		return err
 	}
 	return s.Client.ScheduleClient().GetHandle(ctx, scheduleID(w.Job)).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			d := in.Description.Schedule
-			d.Spec = &spec
+			every := spec(w)
+			d.Spec = &every
 			if a, ok := d.Action.(*client.ScheduleWorkflowAction); ok {
 				a.TaskQueue = s.TaskQueue
 			}
@@ -96,8 +105,12 @@ func (s Starter) ensure(ctx context.Context, w Schedule) error {
 	})
 }
 
-// Sync starts a cycle of a job now, or joins the one that is running, and waits for its end.
-func (s Starter) Sync(ctx context.Context, job string) (CycleResult, error) {
+// Sync starts a cycle of a job now, or joins the one that is running, and waits for its end. A job
+// without a schedule gets a paused one: nothing will start by itself.
+func (s Starter) Sync(ctx context.Context, job string, interval time.Duration) (CycleResult, error) {
+	if _, err := s.create(ctx, Schedule{Job: job, Interval: interval, Paused: true}); err != nil {
+		return CycleResult{}, fmt.Errorf("schedule of job %s: %w", job, err)
+	}
 	h := s.Client.ScheduleClient().GetHandle(ctx, scheduleID(job))
 	before, err := h.Describe(ctx)
 	if err != nil {

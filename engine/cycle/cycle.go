@@ -94,7 +94,7 @@ func (r *Runner) Run(ctx context.Context, id engine.JobID, cycle engine.CycleID,
 // one if the job never completed one, or if what decides about objects is not what the last cycle
 // ran with; then everything is read and evaluated anew while links stay (provisioning.md section 5).
 func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleID) (engine.Cycle, error) {
-	job, err := r.job(id)
+	job, err := r.jobOf(id)
 	if err != nil {
 		return engine.Cycle{}, err
 	}
@@ -127,7 +127,7 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 // End closes a cycle: with what broke it off, or well. What a cycle learned is kept either way; the
 // queue goes on where it stood.
 func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.Cycle, error) {
-	job, err := r.job(c.Job)
+	job, err := r.jobOf(c.Job)
 	if err != nil {
 		return c, err
 	}
@@ -221,7 +221,7 @@ func targetMessage(e *engine.TargetError) string {
 	return s
 }
 
-func (r *Runner) job(id engine.JobID) (*Job, error) {
+func (r *Runner) jobOf(id engine.JobID) (*Job, error) {
 	job, ok := r.Jobs[id]
 	if !ok {
 		return nil, fmt.Errorf("job %s: not configured on this worker", id)

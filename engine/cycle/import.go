@@ -22,7 +22,7 @@ const lookupSize = 100
 // their members, then users, so that everybody's scope is known when they are read (GS-OR-1). Each page
 // is stored with its cursor before the next is taken; a watermark moves when its round is complete.
 func (r *Runner) Import(ctx context.Context, c engine.Cycle, beat Beat) error {
-	job, err := r.job(c.Job)
+	job, err := r.jobOf(c.Job)
 	if err != nil {
 		return err
 	}
@@ -42,13 +42,18 @@ func (r *Runner) Import(ctx context.Context, c engine.Cycle, beat Beat) error {
 
 func feeds(job *Job) []engine.Feed {
 	var fs []engine.Feed
-	if job.Scope == engine.ScopeAssigned || job.Mapping.UsesRoles() {
+	if job.Scope == engine.ScopeAssigned || usesRoles(job) {
 		fs = append(fs, engine.FeedAssignments)
 	}
 	if job.Scope == engine.ScopeAssigned || job.Mapping.Groups.Enabled {
 		fs = append(fs, engine.FeedGroups)
 	}
 	return append(fs, engine.FeedUsers)
+}
+
+// usesRoles reports whether a mapping or filter of users reads their roles.
+func usesRoles(job *Job) bool {
+	return slices.Contains(job.Mapping.Users.SourceAttributes(), "appRoleAssignments")
 }
 
 func kinds(job *Job) []engine.Kind {

@@ -55,7 +55,7 @@ func exported(l engine.Link, f decide.Facts, op engine.Operation, now map[string
 	if f.Target.State == decide.Found {
 		for i := range f.Mapping.Attributes {
 			a := &f.Mapping.Attributes[i]
-			if a.Definition.IsReference() {
+			if a.Reference() {
 				continue
 			}
 			if v := f.Target.Resource.Read(a.Target); v != nil {

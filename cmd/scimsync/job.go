@@ -1,0 +1,68 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/scimsync/scimsync/config"
+	"github.com/scimsync/scimsync/connectors/msgraph"
+	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/mapping"
+)
+
+// options translates the switches of a job.
+func options(j config.Job) engine.Options {
+	o := engine.Options{
+		SkipOutOfScope:          j.Deletions.SkipOutOfScope,
+		SkipDisableWhenBlocked:  j.Deletions.SkipDisableWhenBlocked,
+		SkipDisableWhenRecycled: j.Deletions.SkipDisableWhenRecycled,
+		KeepNameOnSoftDelete:    j.RenameOnSoftDelete == "never",
+		MissingIsError:          j.OnTargetMissing == "error",
+		GroupOutOfScope:         engine.GroupAction(j.OnGroupOutOfScope),
+		RequireRole:             j.RequireRole,
+	}
+	if t := j.Deletions.Threshold; t != nil {
+		o.Deletions = engine.DeletionGuard{Off: *t == 0, Threshold: *t}
+	}
+	return o
+}
+
+// selection is what the source has to read for the mappings and filters of a job.
+func selection(j config.Job) msgraph.Select {
+	s := msgraph.Select{
+		Users:  mapping.GraphSelect(j.Mapping.Users.SourceAttributes()),
+		Groups: mapping.GraphSelect(j.Mapping.Groups.SourceAttributes()),
+	}
+	for _, a := range j.Mapping.Users.References() {
+		if name, ok := a.Source.Direct(); ok && name == "manager" {
+			s.Manager = true
+		}
+	}
+	s.Roles = slices.Contains(j.Mapping.Users.SourceAttributes(), "appRoleAssignments")
+	s.GroupObjects = j.Mapping.Groups.Enabled
+	return s
+}
+
+// matching are the attributes by which objects are found at the target.
+func matching(j *engine.Job) map[engine.Kind][]engine.Path {
+	out := map[engine.Kind][]engine.Path{engine.User: paths(j.Mapping.Users)}
+	if j.Mapping.Groups.Enabled {
+		out[engine.Group] = paths(j.Mapping.Groups)
+	}
+	return out
+}
+
+func paths(m mapping.Object) []engine.Path {
+	var by []mapping.Attribute
+	for _, a := range m.Attributes {
+		if a.Match > 0 {
+			by = append(by, a)
+		}
+	}
+	slices.SortStableFunc(by, func(a, b mapping.Attribute) int { return cmp.Compare(a.Match, b.Match) })
+	var out []engine.Path
+	for _, a := range by {
+		out = append(out, a.Target)
+	}
+	return out
+}

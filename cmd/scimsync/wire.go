@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/scimsync/scimsync/config"
+	"github.com/scimsync/scimsync/connectors/msgraph"
+	"github.com/scimsync/scimsync/connectors/scim"
+	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/cycle"
+	"github.com/scimsync/scimsync/engine/store"
+	"github.com/scimsync/scimsync/workflows"
+	"github.com/scimsync/scimsync/workflows/temporald"
+)
+
+// service is a process that works on cycles: the store, the jobs with their connectors, a Temporal
+// client (with the embedded server behind it, unless the configuration names another) and a worker.
+type service struct {
+	file    *config.File
+	log     *zap.Logger
+	store   engine.Store
+	runner  *cycle.Runner
+	server  *temporald.Server // nil with an external one
+	client  client.Client
+	worker  worker.Worker
+	starter workflows.Starter
+}
+
+// loadConfig reads the configuration file and says what is doubtful about it.
+func (c *console) loadConfig() (*config.File, error) {
+	f, warnings, err := config.Load(c.config, os.LookupEnv)
+	for _, w := range warnings {
+		fmt.Fprintln(c.err, w)
+	}
+	return f, err
+}
+
+// open builds everything in the order in which it depends on each other. Close what it returns,
+// also after an error.
+func open(ctx context.Context, f *config.File, lg *zap.Logger) (*service, error) {
+	s := &service{file: f, log: lg}
+	jobs, err := buildJobs(f, lg)
+	if err != nil {
+		return s, err
+	}
+	if err := os.MkdirAll(f.DataDir, 0o700); err != nil {
+		return s, fmt.Errorf("dataDir %s: %w; choose a folder that this user can write to", f.DataDir, err)
+	}
+	if err := s.connect(ctx); err != nil {
+		return s, err
+	}
+	if s.store, err = store.Open(ctx, f.Store.URL, f.DataDir); err != nil {
+		return s, err
+	}
+	s.runner = cycle.New(s.store, jobs, lg.Named("cycle"))
+	s.starter = workflows.Starter{Client: s.client, TaskQueue: f.Temporal.TaskQueue}
+	s.worker = worker.New(s.client, f.Temporal.TaskQueue, worker.Options{
+		WorkerStopTimeout:           5 * time.Second,
+		DisableRegistrationAliasing: true,
+	})
+	workflows.Register(s.worker, &workflows.Activities{Cycles: s.runner})
+	return s, nil
+}
+
+// connect reaches Temporal, and starts the embedded server if the file names none.
+func (s *service) connect(ctx context.Context) error {
+	t := s.file.Temporal
+	o := client.Options{HostPort: t.Address, Namespace: t.Namespace, Logger: workflows.NewLogger(s.log)}
+	if t.Address == "" {
+		var err error
+		s.server, err = temporald.Start(ctx, temporald.Options{
+			Dir: filepath.Join(s.file.DataDir, "temporal"), Namespace: t.Namespace, Logger: s.log.Named("temporald"),
+		})
+		if err != nil {
+			return err
+		}
+		o.HostPort = s.server.Address()
+	} else if err := secure(&o, t); err != nil {
+		return err
+	}
+	var err error
+	if s.client, err = client.DialContext(ctx, o); err != nil {
+		return &exitError{exitConnection, fmt.Errorf("temporal.address %s: %w; check the address, the namespace and the credentials", o.HostPort, err)}
+	}
+	return nil
+}
+
+// secure adds TLS and the API key to the connection to an external server.
+func secure(o *client.Options, t config.Temporal) error {
+	if key := t.APIKey.Reveal(); key != "" {
+		o.Credentials = client.NewAPIKeyStaticCredentials(key)
+	}
+	if t.TLS == (config.TLS{}) {
+		return nil
+	}
+	c := &tls.Config{ServerName: t.TLS.ServerName, MinVersion: tls.VersionTLS12}
+	if t.TLS.CA != "" {
+		pem, err := os.ReadFile(t.TLS.CA)
+		if err != nil {
+			return fmt.Errorf("temporal.tls.ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("temporal.tls.ca: %s holds no PEM certificate", t.TLS.CA)
+		}
+	}
+	if t.TLS.Cert != "" {
+		// Read anew for every handshake, so that a rotated certificate is used without a restart.
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(t.TLS.Cert, t.TLS.Key)
+			return &pair, err
+		}
+	}
+	o.ConnectionOptions.TLS = c
+	return nil
+}
+
+// close ends everything in the opposite order.
+func (s *service) close() error {
+	var errs []error
+	if s.worker != nil {
+		s.worker.Stop()
+	}
+	if s.client != nil {
+		s.client.Close()
+	}
+	if s.server != nil {
+		s.server.Stop()
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// schedules are the schedules that the configuration asks for.
+func (s *service) schedules() []workflows.Schedule {
+	var out []workflows.Schedule
+	for _, j := range s.file.Jobs {
+		out = append(out, workflows.Schedule{Job: j.ID, Interval: j.Interval, Paused: !j.Enabled})
+	}
+	return out
+}
+
+// buildJobs makes the jobs and their connectors, and reports what is wrong with any of them at once.
+func buildJobs(f *config.File, lg *zap.Logger) (map[engine.JobID]*cycle.Job, error) {
+	jobs := make(map[engine.JobID]*cycle.Job, len(f.Jobs))
+	var problems config.Problems
+	for _, j := range f.Jobs {
+		job := &cycle.Job{Job: engine.Job{ID: engine.JobID(j.ID), Scope: engine.Scope(j.Scope), Mapping: j.Mapping, Options: options(j)}}
+		var err1, err2 error
+		job.Source, err1 = newSource(j, lg.With(zap.String("job", j.ID)))
+		job.Target, err2 = newTarget(j, lg.With(zap.String("job", j.ID)))
+		if err := errors.Join(err1, err2); err != nil {
+			problems = append(problems, config.AsProblems(err)...)
+		}
+		jobs[job.ID] = job
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return jobs, nil
+}
+
+// newSource builds the source of a job: the list of all kinds of source there are.
+func newSource(j config.Job, lg *zap.Logger) (engine.Source, error) {
+	switch j.Source.Type {
+	case "msgraph":
+		var cfg msgraph.Config
+		if err := j.Source.Decode(&cfg); err != nil {
+			return nil, err
+		}
+		cfg.Scope = engine.Scope(j.Scope)
+		cfg.Select = selection(j)
+		src, err := msgraph.New(cfg, nil, lg.Named("msgraph"))
+		if err != nil {
+			return nil, j.Source.Locate(err)
+		}
+		return src, nil
+	default:
+		return nil, j.Source.Problem("type", fmt.Sprintf("no source of type %q; use msgraph", j.Source.Type))
+	}
+}
+
+// newTarget builds the target of a job.
+func newTarget(j config.Job, lg *zap.Logger) (engine.Target, error) {
+	switch j.Target.Type {
+	case "scim":
+		var cfg scim.Config
+		if err := j.Target.Decode(&cfg); err != nil {
+			return nil, err
+		}
+		dst, err := scim.New(cfg, nil, lg.Named("scim"))
+		if err != nil {
+			return nil, j.Target.Locate(err)
+		}
+		return dst, nil
+	default:
+		return nil, j.Target.Problem("type", fmt.Sprintf("no target of type %q; use scim", j.Target.Type))
+	}
+}
+
+// newLogger builds the process log. It goes to stderr: stdout is for results.
+func newLogger(l config.Log) *zap.Logger {
+	var level zapcore.Level
+	if err := level.Set(l.Level); err != nil {
+		level = zapcore.InfoLevel // config.Load has checked it
+	}
+	enc := zap.NewProductionEncoderConfig()
+	enc.EncodeTime = zapcore.ISO8601TimeEncoder
+	enc.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewConsoleEncoder(enc)
+	if l.Format == "json" {
+		encoder = zapcore.NewJSONEncoder(enc)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), level))
+}
+
+// chosen returns the jobs named, or all enabled ones.
+func chosen(f *config.File, ids []string) ([]config.Job, error) {
+	var out []config.Job
+	for _, id := range ids {
+		i := slices.IndexFunc(f.Jobs, func(j config.Job) bool { return j.ID == id })
+		if i < 0 {
+			return nil, usage("--job %s: no such job in %s; jobs are: %s", id, f.Path, jobIDs(f))
+		}
+		out = append(out, f.Jobs[i])
+	}
+	if len(ids) > 0 {
+		return out, nil
+	}
+	for _, j := range f.Jobs {
+		if j.Enabled {
+			out = append(out, j)
+		}
+	}
+	return out, nil
+}
