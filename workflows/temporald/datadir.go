@@ -53,7 +53,7 @@ func openDataDir(dir string, lg *zap.Logger) (*dataDir, error) {
 	}
 	d := &dataDir{path: dir, lock: f, log: lg}
 	if err := d.writeHolder(); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
@@ -81,7 +81,7 @@ func lockHolder(f *os.File) string {
 }
 
 // close gives the lock back.
-func (d *dataDir) close() error { return d.lock.Close() }
+func (d *dataDir) close() error { return errors.Join(unlockFile(d.lock), d.lock.Close()) }
 
 // file is the path of a file in the directory.
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }

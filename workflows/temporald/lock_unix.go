@@ -24,3 +24,7 @@ func lockFile(f *os.File) (held bool, err error) {
 		}
 	}
 }
+
+// unlockFile gives the lock back at once. Closing the file is not enough: a process that is being
+// forked at this moment shares the lock until it executes its program.
+func unlockFile(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

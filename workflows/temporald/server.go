@@ -159,7 +159,8 @@ func prepare(dir *dataDir, o Options) (*config.SQL, error) {
 	}
 	ns.Detail.Config.Retention = durationpb.New(o.Retention)
 	if err := sqliteschema.CreateNamespaces(db, ns); err != nil {
-		return nil, fmt.Errorf("make namespace %s in %s: %w", o.Namespace, dir.file(dbName), err)
+		return nil, fmt.Errorf("look for namespace %s in %s: %w; if the file is damaged, remove it: a new one is made, "+
+			"schedules are set up again and workflows that were running are forgotten", o.Namespace, dir.file(dbName), err)
 	}
 	if fresh {
 		return db, dir.stamp(Version())

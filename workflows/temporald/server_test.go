@@ -310,3 +310,23 @@ func TestStartCancelled(t *testing.T) {
 		t.Errorf("it left the directory behind: %v", err)
 	}
 }
+
+// TestDamagedFile does not throw away what it cannot read; it says what to do and gives the
+// directory back.
+func TestDamagedFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name := filepath.Join(dir, dbName)
+	write(t, name, strings.Repeat("not a database\n", 100))
+	write(t, filepath.Join(dir, stampName), Version()+"\n")
+	for range 2 {
+		_, err := Start(t.Context(), Options{Dir: dir})
+		if err == nil || errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "remove it") {
+			t.Errorf("Start = %v; want an error that names the file and the remedy", err)
+		}
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	startServer(t, Options{Dir: dir})
+}
