@@ -55,14 +55,14 @@ func (s *Server) controlHandler() http.Handler {
 		gone(w, r, s.Delete(r.PathValue("id")))
 	})
 	mux.HandleFunc("GET /_app/quirks", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, s.Quirks())
+		reply(w, http.StatusOK, quirksOnWire(s.Quirks()))
 	})
 	mux.HandleFunc("PATCH /_app/quirks", func(w http.ResponseWriter, r *http.Request) { s.controlQuirks(w, r, s.Quirks()) })
 	mux.HandleFunc("PUT /_app/quirks", func(w http.ResponseWriter, r *http.Request) {
 		s.controlQuirks(w, r, Quirks{RequireToken: s.Quirks().RequireToken})
 	})
 	mux.HandleFunc("GET /_app/faults", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, s.Faults())
+		reply(w, http.StatusOK, faultsOnWire(s.Faults()))
 	})
 	mux.HandleFunc("POST /_app/faults", s.controlFault)
 	mux.HandleFunc("DELETE /_app/faults", func(w http.ResponseWriter, _ *http.Request) {
@@ -149,21 +149,78 @@ func (s *Server) controlPut(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// wireQuirks are quirks whose durations are written as "1.5s".
+type wireQuirks struct {
+	*Quirks
+	Latency      string `json:"latency,omitempty"`
+	SlowCreate   string `json:"slowCreate,omitempty"`
+	VisibleAfter string `json:"visibleAfter,omitempty"`
+}
+
+func quirksOnWire(q Quirks) wireQuirks {
+	w := wireQuirks{Quirks: &q}
+	for d, text := range w.durations() {
+		if *d != 0 {
+			*text = d.String()
+		}
+	}
+	return w
+}
+
+// durations pairs the fields of Quirks with their text.
+func (w *wireQuirks) durations() map[*time.Duration]*string {
+	return map[*time.Duration]*string{
+		&w.Quirks.Latency: &w.Latency, &w.Quirks.SlowCreate: &w.SlowCreate, &w.Quirks.VisibleAfter: &w.VisibleAfter,
+	}
+}
+
 func (s *Server) controlQuirks(w http.ResponseWriter, r *http.Request, q Quirks) {
-	if err := readControl(r, &q); err != nil {
+	in := wireQuirks{Quirks: &q}
+	if err := readControl(r, &in); err != nil {
 		complain(w, http.StatusBadRequest, err)
 		return
 	}
+	for d, text := range in.durations() {
+		if *text == "" {
+			continue
+		}
+		parsed, err := time.ParseDuration(*text)
+		if err != nil {
+			complain(w, http.StatusBadRequest, err)
+			return
+		}
+		*d = parsed
+	}
 	s.SetQuirks(q)
-	reply(w, http.StatusOK, q)
+	reply(w, http.StatusOK, quirksOnWire(q))
 }
 
-// controlFault reads a fault whose delay may be written as "1.5s".
+// wireFault is a fault whose delay is written as "1.5s".
+type wireFault struct {
+	Fault
+	Delay string `json:"delay,omitempty"`
+}
+
+type wireFaultState struct {
+	ID   int `json:"id"`
+	Seen int `json:"seen"`
+	Hits int `json:"hits"`
+	wireFault
+}
+
+func faultsOnWire(faults []FaultState) []wireFaultState {
+	out := make([]wireFaultState, len(faults))
+	for i, f := range faults {
+		out[i] = wireFaultState{f.ID, f.Seen, f.Hits, wireFault{Fault: f.Fault}}
+		if f.Delay != 0 {
+			out[i].Delay = f.Delay.String()
+		}
+	}
+	return out
+}
+
 func (s *Server) controlFault(w http.ResponseWriter, r *http.Request) {
-	in := struct {
-		Fault
-		Delay string
-	}{}
+	var in wireFault
 	if err := readControl(r, &in); err != nil {
 		complain(w, http.StatusBadRequest, err)
 		return

@@ -18,38 +18,38 @@ import (
 // A fault that only delays, or only sets headers, lets the application answer.
 type Fault struct {
 	// Method is the HTTP method; empty: all.
-	Method string
+	Method string `json:"method,omitempty"`
 	// Path is a prefix of the path below the base path, for example "/Users"; or, if it begins with
 	// "^", a regular expression for it. Empty: all.
-	Path string
+	Path string `json:"path,omitempty"`
 	// Query is text the decoded query must contain, for example "userName eq".
-	Query string
+	Query string `json:"query,omitempty"`
 	// BodyContains is text the request body must contain.
-	BodyContains string
+	BodyContains string `json:"bodyContains,omitempty"`
 
 	// Nth applies the fault to the n-th fitting request only, counted from 1. 0: to all.
-	Nth int
+	Nth int `json:"nth,omitempty"`
 	// Every applies the fault to every n-th fitting request. 0: to all.
-	Every int
+	Every int `json:"every,omitempty"`
 	// Times is how often the fault applies before it is used up. 0: without end.
-	Times int
+	Times int `json:"times,omitempty"`
 
 	// Delay is waited before the answer, and after the request was applied if it is.
-	Delay time.Duration
+	Delay time.Duration `json:"delay,omitempty"`
 	// CutBefore closes the connection without applying the request.
-	CutBefore bool
+	CutBefore bool `json:"cutBefore,omitempty"`
 	// CutAfterApply applies the request and closes the connection without an answer.
-	CutAfterApply bool
+	CutAfterApply bool `json:"cutAfterApply,omitempty"`
 	// Apply applies the request although Status answers it: an ambiguous failure.
-	Apply bool
+	Apply bool `json:"apply,omitempty"`
 	// Status is the status of the answer. 0: that of the application.
-	Status int
+	Status int `json:"status,omitempty"`
 	// Header is added to the answer.
-	Header map[string]string
+	Header map[string]string `json:"header,omitempty"`
 	// Body replaces the body. With a Status of 400 or more and no Body, a SCIM error is made.
-	Body string
+	Body string `json:"body,omitempty"`
 	// ScimType goes into a SCIM error made for Status.
-	ScimType string
+	ScimType string `json:"scimType,omitempty"`
 }
 
 // answers says whether the fault makes an answer of its own.
@@ -59,10 +59,10 @@ func (f *Fault) answers() bool {
 
 // FaultState is a fault with what became of it.
 type FaultState struct {
-	ID int
+	ID int `json:"id"`
 	Fault
-	Seen int // requests it fits
-	Hits int // requests it was applied to
+	Seen int `json:"seen"` // requests it fits
+	Hits int `json:"hits"` // requests it was applied to
 }
 
 type plannedFault struct {

@@ -1,7 +1,7 @@
 package scimtest
 
 import (
-	"bytes"
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,29 +12,29 @@ import (
 
 // Request is one logged request.
 type Request struct {
-	Seq      uint64 // counts all requests from 1 on
-	Time     time.Time
-	Method   string
-	Template string // "/Users/{id}"; "other" for what is no endpoint
-	Path     string // below the base path, as it came
-	Query    string // as it came
-	Status   int    // 0: the connection was cut
-	Duration time.Duration
+	Seq      uint64        `json:"seq"` // counts all requests from 1 on
+	Time     time.Time     `json:"time"`
+	Method   string        `json:"method"`
+	Template string        `json:"template"` // "/Users/{id}"; "other" for what is no endpoint
+	Path     string        `json:"path"`     // below the base path, as it came
+	Query    string        `json:"query"`    // as it came
+	Status   int           `json:"status"`   // 0: the connection was cut
+	Duration time.Duration `json:"duration"` // nanoseconds
 
 	// With Options.LogBodies only:
-	Header       http.Header `json:",omitzero"` // without Authorization
-	RequestBody  []byte      `json:",omitzero"`
-	ResponseBody []byte      `json:",omitzero"`
+	Header       http.Header `json:"header,omitempty"` // without Authorization
+	RequestBody  string      `json:"requestBody,omitempty"`
+	ResponseBody string      `json:"responseBody,omitempty"`
 }
 
 // Counts sums up the requests since the start or the last [Server.ResetCounts].
 type Counts struct {
-	Total  int
-	Writes int            // POST but .search, PUT, PATCH, DELETE
-	Cut    int            // connections cut by a fault or quirk
-	By     map[string]int // "POST /Users": by method and template
-	Status map[int]int
-	Bytes  int64 // of request bodies
+	Total  int            `json:"total"`
+	Writes int            `json:"writes"` // POST but .search, PUT, PATCH, DELETE
+	Cut    int            `json:"cut"`    // connections cut by a fault or quirk
+	By     map[string]int `json:"by"`     // "POST /Users": by method and template
+	Status map[int]int    `json:"status"`
+	Bytes  int64          `json:"bytes"` // of request bodies
 }
 
 // requestLog keeps the newest requests in a ring, and the counts.
@@ -58,7 +58,7 @@ func (l *requestLog) add(x *exchange, a *answer, cut bool, start time.Time, took
 	if l.bodies {
 		e.Header = x.r.Header.Clone()
 		e.Header.Del("Authorization")
-		e.RequestBody, e.ResponseBody = x.body, bytes.Clone(a.body.Bytes())
+		e.RequestBody, e.ResponseBody = string(x.body), a.body.String()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Server) Log() []Request {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	out := slices.Clone(s.log.ring)
-	slices.SortFunc(out, func(a, b Request) int { return int(int64(a.Seq) - int64(b.Seq)) })
+	slices.SortFunc(out, func(a, b Request) int { return cmp.Compare(a.Seq, b.Seq) })
 	return out
 }
 

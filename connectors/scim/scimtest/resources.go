@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -134,10 +135,8 @@ func (s *Server) create(k *resourceKind, attributes map[string]any, c *call) (*e
 	members, _ := attributes["members"].([]any)
 	delete(attributes, "members")
 	k.settle(attributes, nil, c.q)
-	for name := range attributes {
-		if a := k.attrs[strings.ToLower(name)]; a != nil && listed(c.q.Refused, a, nil) {
-			return nil, refuse(http.StatusBadRequest, errors.ScimTypeInvalidValue, name+" is not accepted.")
-		}
+	if err := k.permitted(attributes, nil, c.q); err != nil {
+		return nil, err
 	}
 	if k.name == "User" && attributes["userName"] == "" {
 		return nil, refuse(http.StatusBadRequest, errors.ScimTypeInvalidValue, "userName must not be empty.")
@@ -187,6 +186,9 @@ func (s *Server) put(k *resourceKind, e *entry, attributes map[string]any, c *ca
 	if _, given := attributes["active"]; !given && k.name == "User" && c.q.PutEnables {
 		attributes["active"] = true
 	}
+	if err := k.permitted(attributes, e.attrs, c.q); err != nil {
+		return err
+	}
 	changes, err := s.memberChanges(nil, members, c.q)
 	if err != nil {
 		return err
@@ -203,6 +205,21 @@ func (s *Server) put(k *resourceKind, e *entry, attributes map[string]any, c *ca
 			if e.members.add(m) {
 				s.store.join(e, m.id)
 			}
+		}
+	}
+	return nil
+}
+
+// permitted checks a whole resource against what the quirks refuse; before is nil on create.
+func (k *resourceKind) permitted(attrs, before map[string]any, q *Quirks) *errors.ScimError {
+	for name, v := range attrs {
+		a := k.attrs[strings.ToLower(name)]
+		switch {
+		case a == nil:
+		case listed(q.Refused, a, nil):
+			return refuse(http.StatusBadRequest, errors.ScimTypeInvalidValue, name+" is not accepted.")
+		case before != nil && listed(q.Immutable, a, nil) && !reflect.DeepEqual(v, before[name]):
+			return refuse(http.StatusBadRequest, errors.ScimTypeMutability, name+" can't be changed.")
 		}
 	}
 	return nil

@@ -30,9 +30,14 @@ func start(t testing.TB, q Quirks) *app {
 	a := &app{Server: New(Options{Quirks: q, LogBodies: true, Extensions: map[string][]string{
 		"urn:ietf:params:scim:schemas:extension:fabrikon:2.0:User": {"berth"},
 	}}), t: t}
-	a.http = httptest.NewServer(a)
-	t.Cleanup(a.http.Close)
+	a.http = serve(t, a)
 	return a
+}
+
+func serve(t testing.TB, h http.Handler) *httptest.Server {
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv
 }
 
 // answered is a response with its body read.

@@ -14,16 +14,16 @@ import (
 
 // Resource is a snapshot of a stored user or group. It is the caller's own.
 type Resource struct {
-	ID          string
-	ExternalID  string
-	UserName    string // as it is shown now: masked if the quirks mask
-	DisplayName string
-	Active      bool // true as well if the attribute is absent
-	Attributes  map[string]any
-	Members     []string // ids, in the order they were added
-	Created     time.Time
-	Modified    time.Time
-	Version     int
+	ID          string         `json:"id"`
+	ExternalID  string         `json:"externalId"`
+	UserName    string         `json:"userName,omitempty"` // as it is shown now: masked if the quirks mask
+	DisplayName string         `json:"displayName"`
+	Active      bool           `json:"active"` // true as well if the attribute is absent
+	Attributes  map[string]any `json:"attributes"`
+	Members     []string       `json:"members,omitempty"` // ids, in the order they were added
+	Created     time.Time      `json:"created"`
+	Modified    time.Time      `json:"modified"`
+	Version     int            `json:"version"`
 }
 
 // Value returns the first value at a path such as "name.givenName", "emails[type eq \"work\"].value"
