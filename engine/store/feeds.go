@@ -1,0 +1,168 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/scimsync/scimsync/engine"
+)
+
+// FeedState implements [engine.Feeds].
+func (s *Store) FeedState(ctx context.Context, j engine.JobID, f engine.Feed) (engine.FeedState, error) {
+	var state engine.FeedState
+	err := s.read(ctx, j, "read feed "+string(f), func(ctx context.Context, t tx) (err error) {
+		state, _, err = feedState(ctx, t, f)
+		return err
+	})
+	return state, err
+}
+
+func feedState(ctx context.Context, t tx, f engine.Feed) (state engine.FeedState, found bool, err error) {
+	var at int64
+	found, err = t.one(ctx, []any{&state.Watermark, &at, &state.Cursor, &state.Open, &state.Full, &state.Generation, &state.Pages, &state.Selection},
+		"SELECT watermark, watermark_at, cursor, is_open, full_read, generation, pages, selection FROM feeds WHERE job = ? AND feed = ?",
+		t.job, string(f))
+	state.WatermarkAt = fromMicros(at)
+	return state, found, err
+}
+
+// OpenRound implements [engine.Feeds].
+func (s *Store) OpenRound(ctx context.Context, j engine.JobID, f engine.Feed, full bool, selection string) (engine.FeedState, error) {
+	var state engine.FeedState
+	err := s.write(ctx, j, "open round of feed "+string(f), func(ctx context.Context, t tx) (err error) {
+		if state, _, err = feedState(ctx, t, f); err != nil {
+			return err
+		}
+		state.Open, state.Full, state.Cursor, state.Pages = true, full, "", 0
+		if full {
+			state.Generation++
+			state.Selection = selection
+		}
+		_, err = t.exec(ctx, `INSERT INTO feeds (job, feed, is_open, full_read, generation, selection) VALUES (?, ?, 1, ?, ?, ?)
+			ON CONFLICT (job, feed) DO UPDATE SET is_open = 1, full_read = excluded.full_read, generation = excluded.generation,
+				selection = excluded.selection, cursor = '', pages = 0`,
+			t.job, string(f), flag(full), state.Generation, state.Selection)
+		return err
+	})
+	return state, err
+}
+
+// Unseen implements [engine.Feeds].
+func (s *Store) Unseen(ctx context.Context, j engine.JobID, k engine.Kind, generation int64, after string, limit int) ([]string, error) {
+	return s.ids(ctx, j, "list unseen objects", `SELECT id FROM objects
+		WHERE job = ? AND kind = ? AND id > ? AND state = 'active' AND generation <> ? ORDER BY id LIMIT ?`,
+		string(j), string(k), after, generation, limit)
+}
+
+// ids answers with the single text column of a query.
+func (s *Store) ids(ctx context.Context, j engine.JobID, what, query string, args ...any) ([]string, error) {
+	var ids []string
+	err := s.read(ctx, j, what, func(ctx context.Context, t tx) error {
+		return t.each(ctx, func(r *sql.Rows) error {
+			var id string
+			err := r.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, query, args...)
+	})
+	return ids, err
+}
+
+// CountObjects implements [engine.Feeds].
+func (s *Store) CountObjects(ctx context.Context, j engine.JobID, k engine.Kind, generation int64) (known, seen int, err error) {
+	err = s.read(ctx, j, "count objects", func(ctx context.Context, t tx) error {
+		_, err := t.one(ctx, []any{&known, &seen}, `SELECT count(*), count(CASE WHEN generation = ? THEN 1 END) FROM objects
+			WHERE job = ? AND kind = ? AND state = 'active' AND attrs IS NOT NULL`, generation, t.job, string(k))
+		return err
+	})
+	return known, seen, err
+}
+
+// errNoRound says that a page or a watermark came for a round that is not open.
+var errNoRound = errors.New("no round of this feed is open, or a newer one was begun; read the feed's state and go on from there")
+
+// CloseRound implements [engine.Feeds]. Closing a closed round again with the same watermark changes
+// nothing.
+func (s *Store) CloseRound(ctx context.Context, j engine.JobID, f engine.Feed, watermark engine.Cursor) error {
+	return s.write(ctx, j, "close round of feed "+string(f), func(ctx context.Context, t tx) error {
+		state, _, err := feedState(ctx, t, f)
+		if err != nil {
+			return err
+		}
+		if !state.Open {
+			if state.Watermark == watermark && state.Generation > 0 {
+				return nil
+			}
+			return errNoRound
+		}
+		if state.Full {
+			if err := sweep(ctx, t, f, state.Generation); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(ctx, `UPDATE feeds SET watermark = ?, watermark_at = ?, cursor = '', is_open = 0 WHERE job = ? AND feed = ?`,
+			string(watermark), t.now, t.job, string(f))
+		return err
+	})
+}
+
+// sweep removes what a full round no longer contained.
+func sweep(ctx context.Context, t tx, f engine.Feed, generation int64) error {
+	switch f {
+	case engine.FeedGroups:
+		return sweepEdges(ctx, t, engine.Member, engine.Group, generation)
+	case engine.FeedUsers:
+		return sweepEdges(ctx, t, engine.Manager, engine.User, generation)
+	case engine.FeedAssignments:
+		return sweepAssignments(ctx, t, generation)
+	}
+	return fmt.Errorf("there is no feed %q", f)
+}
+
+// sweepEdges removes the edges that objects seen in this generation no longer have. The users that
+// belonged to an assigned group are queued.
+func sweepEdges(ctx context.Context, t tx, rel engine.Relation, from engine.Kind, generation int64) error {
+	const gone = `job = ? AND rel = ? AND want = 1 AND generation <> ? AND from_id IN
+		(SELECT id FROM objects WHERE job = ? AND kind = ? AND generation = ?)`
+	args := []any{t.job, string(rel), generation, t.job, string(from), generation}
+	if rel == engine.Member {
+		err := t.enqueueSelect(ctx, `SELECT DISTINCT to_kind, to_id FROM edges WHERE to_kind = 'user' AND `+gone+`
+			AND from_id IN (SELECT principal_id FROM assignments WHERE job = ? AND principal_kind = 'group')`, append(args, t.job)...)
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := t.exec(ctx, "DELETE FROM edges WHERE have = 0 AND "+gone, args...); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "UPDATE edges SET want = 0, waiting = 1 WHERE "+gone, args...)
+	return err
+}
+
+// sweepAssignments removes the assignments not seen in this generation and queues who held them.
+func sweepAssignments(ctx context.Context, t tx, generation int64) error {
+	err := t.enqueueSelect(ctx, `SELECT DISTINCT principal_kind, principal_id FROM assignments WHERE job = ? AND generation <> ?`,
+		t.job, generation)
+	if err != nil {
+		return err
+	}
+	err = t.enqueueSelect(ctx, `SELECT DISTINCT to_kind, to_id FROM edges WHERE job = ? AND rel = 'member' AND to_kind = 'user' AND want = 1
+		AND from_id IN (SELECT principal_id FROM assignments WHERE job = ? AND principal_kind = 'group' AND generation <> ?)`,
+		t.job, t.job, generation)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "DELETE FROM assignments WHERE job = ? AND generation <> ?", t.job, generation)
+	return err
+}
+
+// ForgetWatermarks implements [engine.Feeds]. Open rounds are given up, because closing one would
+// bring a watermark back.
+func (s *Store) ForgetWatermarks(ctx context.Context, j engine.JobID) error {
+	return s.write(ctx, j, "forget watermarks", func(ctx context.Context, t tx) error {
+		_, err := t.exec(ctx, "UPDATE feeds SET watermark = '', watermark_at = 0, cursor = '', is_open = 0 WHERE job = ?", t.job)
+		return err
+	})
+}

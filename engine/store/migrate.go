@@ -1,0 +1,67 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/0001_state.sql
+var stateSQL string
+
+// migrations are all steps from an empty database to the present one. A released step never changes.
+func migrations(words *strings.Replacer) []*goose.Migration {
+	step := func(version int64, text string) *goose.Migration {
+		return goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, words.Replace(text))
+			return err
+		}}, nil)
+	}
+	return []*goose.Migration{
+		step(1, stateSQL),
+	}
+}
+
+// The words that migrations spell differently. Text on PostgreSQL compares bytes, as SQLite does:
+// with a language's collation lists would be in another order than the engine expects. On SQLite
+// tables of short rows are kept in their primary key.
+var (
+	sqliteWords   = []string{"$text", "text", "$serial", "integer PRIMARY KEY AUTOINCREMENT", "$clustered", "WITHOUT ROWID"}
+	postgresWords = []string{"$text", `text COLLATE "C"`, "$serial", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "$clustered", ""}
+)
+
+// migrate brings the database up to date. Several processes may do so at once.
+func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	kind, words := goose.DialectSQLite3, sqliteWords
+	if d.numbered {
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return err
+		}
+		kind, words = goose.DialectPostgres, postgresWords
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	options = append(options, goose.WithGoMigrations(migrations(strings.NewReplacer(words...))...))
+	p, err := goose.NewProvider(kind, db, nil, options...)
+	if err != nil {
+		return err
+	}
+	have, want, err := p.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if have > want {
+		return fmt.Errorf("the database is of version %d and this program knows versions up to %d; run a newer scimsync", have, want)
+	}
+	if have == want {
+		return nil
+	}
+	_, err = p.Up(ctx)
+	return err
+}

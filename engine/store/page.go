@@ -1,0 +1,285 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/scimsync/scimsync/engine"
+)
+
+// SavePage implements [engine.Feeds]. A page of a round that is closed, or that was begun anew
+// since, is refused: its cursor would lead a newer round astray.
+func (s *Store) SavePage(ctx context.Context, j engine.JobID, f engine.Feed, p engine.PageWrite) error {
+	return s.write(ctx, j, "save page of feed "+string(f), func(ctx context.Context, t tx) error {
+		// The page counts once, also when it is saved again.
+		n, err := t.exec(ctx, `UPDATE feeds SET pages = pages + CASE WHEN cursor = ? AND cursor <> '' THEN 0 ELSE 1 END, cursor = ?
+			WHERE job = ? AND feed = ? AND is_open = 1 AND generation = ?`,
+			string(p.Next), string(p.Next), t.job, string(f), p.Generation)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errNoRound
+		}
+		// Groups first: whom an edge or an assignment concerns depends on them.
+		queue := newRefSet(p.Queue)
+		regrouped, err := putObjects(ctx, t, p.Objects, &p.Generation)
+		if err != nil {
+			return err
+		}
+		if err := markSeen(ctx, t, p.Seen, p.Generation); err != nil {
+			return err
+		}
+		if err := saveEdges(ctx, t, p.Edges, p.Generation, queue); err != nil {
+			return err
+		}
+		reassigned, err := saveAssignments(ctx, t, p.Assignments, p.Generation, queue)
+		if err != nil {
+			return err
+		}
+		if err := enqueueMembers(ctx, t, regrouped, true); err != nil {
+			return err
+		}
+		if err := enqueueMembers(ctx, t, reassigned, false); err != nil {
+			return err
+		}
+		return t.enqueue(ctx, queue.refs)
+	})
+}
+
+// refSet is a list of refs without repetitions.
+type refSet struct {
+	refs []engine.Ref
+	has  map[engine.Ref]bool
+}
+
+func newRefSet(refs []engine.Ref) *refSet {
+	s := &refSet{has: make(map[engine.Ref]bool, len(refs))}
+	for _, r := range refs {
+		s.add(r)
+	}
+	return s
+}
+
+func (s *refSet) add(r engine.Ref) {
+	if !s.has[r] {
+		s.has[r] = true
+		s.refs = append(s.refs, r)
+	}
+}
+
+// byKind groups the ids of refs, without repetitions.
+func byKind(refs []engine.Ref) map[engine.Kind][]string {
+	m := map[engine.Kind][]string{}
+	for _, r := range newRefSet(refs).refs {
+		m[r.Kind] = append(m[r.Kind], r.ID)
+	}
+	return m
+}
+
+// enqueueMembers queues the users that are direct members of groups now, if need be only of those
+// groups that have an assignment.
+func enqueueMembers(ctx context.Context, t tx, groups []string, assignedOnly bool) error {
+	query := "SELECT DISTINCT to_kind, to_id FROM edges WHERE job = ? AND rel = 'member' AND to_kind = 'user' AND want = 1 AND from_id IN (ids)"
+	if assignedOnly {
+		query += " AND EXISTS (SELECT 1 FROM assignments a WHERE a.job = edges.job AND a.principal_kind = 'group' AND a.principal_id = edges.from_id)"
+	}
+	return t.execIn(ctx, enqueueHead+query+enqueueTail, []any{t.job, t.mark, t.job}, groups)
+}
+
+func markSeen(ctx context.Context, t tx, refs []engine.Ref, generation int64) error {
+	for k, ids := range byKind(refs) {
+		err := t.execIn(ctx, "UPDATE objects SET generation = ? WHERE job = ? AND kind = ? AND id IN (ids) AND generation <> ?",
+			[]any{generation, t.job, string(k)}, ids, generation)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// origin returns the kind of object that a relation starts from.
+func origin(rel engine.Relation) (engine.Kind, error) {
+	switch rel {
+	case engine.Member:
+		return engine.Group, nil
+	case engine.Manager:
+		return engine.User, nil
+	}
+	return "", fmt.Errorf("there is no relation %q", rel)
+}
+
+var (
+	insertEdges = &bulk{
+		head: "INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, generation) VALUES ",
+		row:  "(?, ?, ?, ?, ?, 1, 0, 1, ?)", width: 6,
+		tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET generation = excluded.generation, want = 1,
+			waiting = CASE WHEN edges.want = 0 THEN 1 ELSE edges.waiting END
+			WHERE edges.want = 0 OR edges.generation <> excluded.generation`,
+	}
+	wantedEdges = &bulk{
+		head: "SELECT from_id, to_kind, to_id FROM edges WHERE job = ? AND rel = 'member' AND want = 1 AND (from_id, to_id, to_kind) IN (VALUES ",
+		row:  "(?, ?, ?)", width: 3, tail: ")",
+	}
+	deleteEdges = &bulk{
+		head: "DELETE FROM edges WHERE job = ? AND have = 0 AND (rel, from_id, to_id, to_kind) IN (VALUES ",
+		row:  "(?, ?, ?, ?)", width: 4, tail: ")",
+	}
+	unwantEdges = &bulk{
+		head: "UPDATE edges SET want = 0, waiting = 1 WHERE job = ? AND want = 1 AND (rel, from_id, to_id, to_kind) IN (VALUES ",
+		row:  "(?, ?, ?, ?)", width: 4, tail: ")",
+	}
+)
+
+// saveEdges stores edges and queues the users whose membership of an assigned group changed. Of an
+// edge that occurs several times the last occurrence counts.
+func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64, queue *refSet) error {
+	if len(edges) == 0 {
+		return nil
+	}
+	type key struct {
+		rel      engine.Relation
+		from, to engine.Ref
+	}
+	last := make(map[key]int, len(edges))
+	var groups []engine.Ref
+	for i, e := range edges {
+		k, err := origin(e.Relation)
+		if err != nil {
+			return err
+		}
+		if e.From.Kind != k {
+			return fmt.Errorf("an edge of relation %s starts from a %s, not from a %q", e.Relation, k, e.From.Kind)
+		}
+		last[key{e.Relation, e.From, e.To}] = i
+		if e.Relation == engine.Member {
+			groups = append(groups, e.From)
+		}
+	}
+	assigned, err := assignedGroups(ctx, t, byKind(groups)[engine.Group])
+	if err != nil {
+		return err
+	}
+	var add, remove, watched []any
+	var joins, leaves []engine.Edge // of assigned groups
+	for i, e := range edges {
+		if last[key{e.Relation, e.From, e.To}] != i {
+			continue
+		}
+		if e.Removed {
+			remove = append(remove, string(e.Relation), e.From.ID, e.To.ID, string(e.To.Kind))
+		} else {
+			add = append(add, t.job, string(e.Relation), e.From.ID, string(e.To.Kind), e.To.ID, generation)
+		}
+		if e.Relation != engine.Member || e.To.Kind != engine.User || !assigned[e.From.ID] {
+			continue
+		}
+		watched = append(watched, e.From.ID, e.To.ID, string(e.To.Kind))
+		if e.Removed {
+			leaves = append(leaves, e)
+		} else {
+			joins = append(joins, e)
+		}
+	}
+	if len(watched) > 0 {
+		type pair struct{ from, to string }
+		wanted := map[pair]bool{}
+		err := t.read(ctx, wantedEdges, watched, func(r *sql.Rows) error {
+			var p pair
+			var kind string
+			err := r.Scan(&p.from, &kind, &p.to)
+			wanted[p] = true
+			return err
+		}, t.job)
+		if err != nil {
+			return err
+		}
+		for _, e := range joins {
+			if !wanted[pair{e.From.ID, e.To.ID}] {
+				queue.add(e.To)
+			}
+		}
+		for _, e := range leaves {
+			if wanted[pair{e.From.ID, e.To.ID}] {
+				queue.add(e.To)
+			}
+		}
+	}
+	if err := t.write(ctx, insertEdges, add); err != nil {
+		return err
+	}
+	if err := t.write(ctx, deleteEdges, remove, t.job); err != nil {
+		return err
+	}
+	return t.write(ctx, unwantEdges, remove, t.job)
+}
+
+// assignedGroups tells which of the groups have an assignment.
+func assignedGroups(ctx context.Context, t tx, groups []string) (map[string]bool, error) {
+	assigned := map[string]bool{}
+	err := t.eachIn(ctx, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		assigned[id] = true
+		return err
+	}, "SELECT DISTINCT principal_id FROM assignments WHERE job = ? AND principal_kind = 'group' AND principal_id IN (ids)", []any{t.job}, groups)
+	return assigned, err
+}
+
+var insertAssignments = &bulk{
+	head: "INSERT INTO assignments (job, id, principal_kind, principal_id, role_id, role_value, role_name, effective, generation) VALUES ",
+	row:  "(?, ?, ?, ?, ?, ?, ?, ?, ?)", width: 9,
+	tail: ` ON CONFLICT (job, id) DO UPDATE SET principal_kind = excluded.principal_kind, principal_id = excluded.principal_id,
+		role_id = excluded.role_id, role_value = excluded.role_value, role_name = excluded.role_name,
+		effective = excluded.effective, generation = excluded.generation`,
+}
+
+// saveAssignments stores assignments and queues the principals of those that are new or changed. It
+// returns the groups among them.
+func saveAssignments(ctx context.Context, t tx, list []engine.Assignment, generation int64, queue *refSet) ([]string, error) {
+	type known struct {
+		engine.Assignment
+		generation int64
+	}
+	fresh := make(map[string]engine.Assignment, len(list)) // the last of an id counts
+	ids := make([]string, 0, len(list))
+	for _, a := range list {
+		if _, again := fresh[a.ID]; !again {
+			ids = append(ids, a.ID)
+		}
+		fresh[a.ID] = a
+	}
+	stored := make(map[string]known, len(ids))
+	err := t.eachIn(ctx, func(r *sql.Rows) error {
+		var k known
+		err := r.Scan(&k.ID, &k.Principal.Kind, &k.Principal.ID, &k.RoleID, &k.RoleValue, &k.RoleName, &k.Effective, &k.generation)
+		stored[k.ID] = k
+		return err
+	}, `SELECT id, principal_kind, principal_id, role_id, role_value, role_name, effective, generation
+		FROM assignments WHERE job = ? AND id IN (ids)`, []any{t.job}, ids)
+	if err != nil {
+		return nil, err
+	}
+	var args []any
+	changed := newRefSet(nil)
+	for _, id := range ids {
+		a := fresh[id]
+		a.RoleValue, a.RoleName = clean(a.RoleValue), clean(a.RoleName)
+		old, found := stored[id]
+		if found && old.Assignment == a && old.generation == generation {
+			continue
+		}
+		if !found || old.Assignment != a {
+			changed.add(a.Principal)
+		}
+		if found && old.Principal != a.Principal {
+			changed.add(old.Principal)
+		}
+		args = append(args, t.job, a.ID, string(a.Principal.Kind), a.Principal.ID, a.RoleID, a.RoleValue, a.RoleName, flag(a.Effective), generation)
+	}
+	for _, r := range changed.refs {
+		queue.add(r)
+	}
+	return byKind(changed.refs)[engine.Group], t.write(ctx, insertAssignments, args)
+}

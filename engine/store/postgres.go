@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// connections is the size of the pool. One writer per job is busy at a time; the rest read.
+const connections = 8
+
+func openPostgres(ctx context.Context, url string) (*Store, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		// The error repeats the address, and a password that does not parse cannot be found in it to be hidden.
+		return nil, errors.New("store.url: not a valid PostgreSQL address; write postgres://user@host:5432/database?sslmode=require, " +
+			"with special characters of the password percent-encoded, or leave the password to PGPASSWORD or ~/.pgpass")
+	}
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	d := &dialect{name: "postgres", numbered: true, stepped: true}
+	if err := migrate(ctx, db, d); err != nil {
+		err = fmt.Errorf("store: open PostgreSQL database %s on %s:%d as %s: %w; "+
+			"check that the server runs, that store.url names it, and that the user may connect and create tables",
+			cfg.Database, cfg.Host, cfg.Port, cfg.User, err)
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Store{d: d, writer: db, reader: db, now: time.Now}, nil
+}
+
+// lockKey is the advisory lock of a job. Two jobs with one key wait for each other and nothing worse.
+func lockKey(job string) int64 {
+	h := fnv.New64a()
+	h.Write([]byte("scimsync/" + job))
+	return int64(h.Sum64())
+}
+
+// lock makes the transaction the only one that writes for its job. SQLite has one writer anyway.
+func (d *dialect) lock(ctx context.Context, t tx) error {
+	if !d.numbered {
+		return nil
+	}
+	_, err := t.exec(ctx, "SELECT pg_advisory_xact_lock(?)", lockKey(t.job))
+	return err
+}
+
+// snapshot are the options of a transaction that only reads and sees one state of the database.
+func (d *dialect) snapshot() *sql.TxOptions {
+	if !d.numbered {
+		return &sql.TxOptions{ReadOnly: true}
+	}
+	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+}
+
+func (d *dialect) violates(err error, code string, onSQLite func(error) bool) bool {
+	if !d.numbered {
+		return onSQLite(err)
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == code
+}
+
+// unique reports a violation of a unique index, foreign one of a foreign key.
+func (d *dialect) unique(err error) bool  { return d.violates(err, "23505", uniqueSQLite) }
+func (d *dialect) foreign(err error) bool { return d.violates(err, "23503", foreignSQLite) }
+
+// repeatable reports that the database broke off a transaction that may succeed when it is run again:
+// a serialization failure, a deadlock or a lock that others held too long.
+func (d *dialect) repeatable(err error) bool {
+	return d.violates(err, "40001", busySQLite) || d.violates(err, "40P01", busySQLite)
+}

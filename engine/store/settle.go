@@ -1,0 +1,254 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/scimsync/scimsync/engine"
+)
+
+// Settle implements [engine.Queue]. A result whose revision was settled before is passed over, so
+// that a repeated call neither counts nor logs twice; a result with Rev 0 does not stem from the queue
+// and is recorded in any case.
+func (s *Store) Settle(ctx context.Context, j engine.JobID, c engine.CycleID, results []engine.Settled) error {
+	if len(results) == 0 {
+		return nil
+	}
+	return s.write(ctx, j, "settle changes", func(ctx context.Context, t tx) error {
+		for from := 0; from < len(results); {
+			n := distinct(results[from:])
+			if err := settle(ctx, t, c, results[from:from+n]); err != nil {
+				return err
+			}
+			from += n
+		}
+		return nil
+	})
+}
+
+// distinct returns the length of the longest start of results that names no object twice.
+func distinct(results []engine.Settled) int {
+	seen := make(map[engine.Ref]bool, len(results))
+	for i, r := range results {
+		if seen[r.Ref] {
+			return i
+		}
+		seen[r.Ref] = true
+	}
+	return len(results)
+}
+
+func settle(ctx context.Context, t tx, c engine.CycleID, results []engine.Settled) error {
+	revs, err := revisions(ctx, t, results)
+	if err != nil {
+		return err
+	}
+	var b settlement
+	counts := engine.Counts{}
+	for _, r := range results {
+		rev, queued := revs[r.Ref]
+		if r.Rev != 0 && (!queued || rev.rev < r.Rev || rev.settled >= r.Rev) {
+			continue // recorded by an earlier call
+		}
+		if err := b.add(t, c, r, queued, rev.rev); err != nil {
+			return err
+		}
+		if r.Bucket != "" {
+			counts[r.Kind.Counter(r.Bucket)]++
+		}
+	}
+	if err := b.store(ctx, t, c); err != nil {
+		return err
+	}
+	return addCounts(ctx, t, c, counts)
+}
+
+type revision struct{ rev, settled int64 }
+
+func revisions(ctx context.Context, t tx, results []engine.Settled) (map[engine.Ref]revision, error) {
+	ids := map[engine.Kind][]string{}
+	for _, r := range results {
+		ids[r.Kind] = append(ids[r.Kind], r.ID)
+	}
+	revs := make(map[engine.Ref]revision, len(results))
+	for k, ids := range ids {
+		err := t.eachIn(ctx, func(r *sql.Rows) error {
+			ref := engine.Ref{Kind: k}
+			var v revision
+			err := r.Scan(&ref.ID, &v.rev, &v.settled)
+			revs[ref] = v
+			return err
+		}, "SELECT id, rev, settled FROM changes WHERE job = ? AND kind = ? AND id IN (ids)", []any{t.job, string(k)}, ids)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return revs, nil
+}
+
+// settlement collects the rows to be written for results, by statement.
+type settlement struct {
+	unlink, dropped, wake, done []engine.Ref
+	links, log                  []any
+	counted                     map[string][]engine.Ref // by bucket: without a new link
+	stay                        []engine.Settled        // their changes stay in the queue
+	grown                       map[engine.Ref]bool     // those of stay that were queued anew
+}
+
+// add takes one result. queued and rev are what the queue says of its object.
+func (b *settlement) add(t tx, c engine.CycleID, r engine.Settled, queued bool, rev int64) (err error) {
+	if r.Unlink {
+		b.unlink = append(b.unlink, r.Ref)
+	}
+	switch {
+	case r.Link != nil:
+		l := *r.Link
+		if l.Ref != r.Ref {
+			return fmt.Errorf("a result for a %s carries the link of another object", r.Kind)
+		}
+		if r.Bucket != "" {
+			l.LastCycle, l.LastBucket = c, r.Bucket
+		}
+		if b.links, err = appendLink(b.links, t, l); err != nil {
+			return err
+		}
+	case r.Bucket != "" && !r.Unlink:
+		if b.counted == nil {
+			b.counted = map[string][]engine.Ref{}
+		}
+		b.counted[r.Bucket] = append(b.counted[r.Bucket], r.Ref)
+	}
+	if r.Log != nil {
+		if b.log, err = appendEntry(b.log, t, c, *r.Log); err != nil {
+			return err
+		}
+	}
+	if r.ForgetMembers {
+		b.dropped = append(b.dropped, r.Ref)
+	}
+	if r.Wake {
+		b.wake = append(b.wake, r.Ref)
+	}
+	switch grown := rev != r.Rev; {
+	case !queued || r.Rev == 0:
+	case grown || r.Escrow != nil:
+		b.stay = append(b.stay, r)
+		if grown {
+			if b.grown == nil {
+				b.grown = map[engine.Ref]bool{}
+			}
+			b.grown[r.Ref] = true
+		}
+	default:
+		b.done = append(b.done, r.Ref)
+	}
+	return nil
+}
+
+func (b *settlement) store(ctx context.Context, t tx, c engine.CycleID) error {
+	// Unlinked first: a link may go over to another source object in one call.
+	if err := eachKind(ctx, t, "DELETE FROM links WHERE job = ? AND kind = ? AND id IN (ids)", b.unlink); err != nil {
+		return err
+	}
+	if err := forgetEdges(ctx, t, b.unlink); err != nil {
+		return err
+	}
+	if err := storeLinks(ctx, t, b.links); err != nil {
+		return err
+	}
+	for bucket, refs := range b.counted {
+		err := eachKind(ctx, t, "UPDATE links SET last_cycle = ?, last_bucket = ? WHERE job = ? AND kind = ? AND id IN (ids)", refs, string(c), bucket)
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.write(ctx, insertLog, b.log); err != nil {
+		return err
+	}
+	if err := forgetMember(ctx, t, b.dropped); err != nil {
+		return err
+	}
+	if err := wakeEdges(ctx, t, b.wake); err != nil {
+		return err
+	}
+	if err := eachKind(ctx, t, "DELETE FROM changes WHERE job = ? AND kind = ? AND id IN (ids)", b.done); err != nil {
+		return err
+	}
+	for _, r := range b.stay {
+		if err := keep(ctx, t, r, b.grown[r.Ref]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep records the outcome of a change that stays in the queue. One in escrow gets a new revision
+// for its next attempt. One that was queued anew stays due now and loses the verify-first mark if it
+// did not fail: what became of its create is known.
+func keep(ctx context.Context, t tx, r engine.Settled, grown bool) error {
+	if r.Escrow == nil {
+		_, err := t.exec(ctx, "UPDATE changes SET settled = ?, verify_first = 0 WHERE job = ? AND kind = ? AND id = ?",
+			r.Rev, t.job, string(r.Kind), r.ID)
+		return err
+	}
+	state, rev := engine.ChangeEscrow, "CASE WHEN rev < ? THEN ? ELSE rev + 1 END"
+	if grown {
+		state = engine.ChangeQueued
+	}
+	e := r.Escrow
+	_, err := t.exec(ctx, `UPDATE changes SET settled = ?, state = ?, rev = `+rev+`, seq = 0, attempts = ?, first_failure = ?, last_failure = ?,
+		due = ?, code = ?, status = ?, detail = ? WHERE job = ? AND kind = ? AND id = ?`,
+		r.Rev, string(state), t.mark, t.mark, int64(e.Attempts), micros(e.FirstFailure), micros(e.LastFailure), micros(e.Due),
+		string(e.Code), int64(e.Status), clean(e.Detail), t.job, string(r.Kind), r.ID)
+	return err
+}
+
+// eachKind runs a statement for refs, kind by kind. Its parameters are before, the job, the kind and the ids.
+func eachKind(ctx context.Context, t tx, query string, refs []engine.Ref, before ...any) error {
+	for k, ids := range byKind(refs) {
+		args := append(before[:len(before):len(before)], t.job, string(k))
+		if err := t.execIn(ctx, query, args, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// relations by the kind that they start from.
+var relationOf = map[engine.Kind]engine.Relation{engine.Group: engine.Member, engine.User: engine.Manager}
+
+// wakeEdges puts the edges from and to refs up for export that are not as they should be.
+func wakeEdges(ctx context.Context, t tx, refs []engine.Ref) error {
+	return aroundRefs(ctx, t, refs, "UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND ")
+}
+
+// forgetEdges forgets what was exported on the edges from and to refs, whose target objects are gone.
+// The edges sleep until the refs are linked again.
+func forgetEdges(ctx context.Context, t tx, refs []engine.Ref) error {
+	if err := aroundRefs(ctx, t, refs, "DELETE FROM edges WHERE want = 0 AND "); err != nil {
+		return err
+	}
+	return aroundRefs(ctx, t, refs, "UPDATE edges SET have = 0, waiting = 0 WHERE (have = 1 OR waiting = 1) AND ")
+}
+
+// forgetMember puts the memberships of refs up for export as if they never had been. One that is to be
+// removed stays up for removal: the target may have kept it.
+func forgetMember(ctx context.Context, t tx, refs []engine.Ref) error {
+	return eachKind(ctx, t, `UPDATE edges SET have = 0, waiting = 1 WHERE rel = 'member' AND want = 1 AND (have = 1 OR waiting = 0)
+		AND job = ? AND to_kind = ? AND to_id IN (ids)`, refs)
+}
+
+// aroundRefs runs a statement on the edges from and to refs.
+func aroundRefs(ctx context.Context, t tx, refs []engine.Ref, statement string) error {
+	for k, ids := range byKind(refs) {
+		err := t.execIn(ctx, statement+"job = ? AND rel = ? AND from_id IN (ids)", []any{t.job, string(relationOf[k])}, ids)
+		if err != nil {
+			return err
+		}
+		if err := t.execIn(ctx, statement+"job = ? AND to_kind = ? AND to_id IN (ids)", []any{t.job, string(k)}, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
