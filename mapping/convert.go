@@ -70,27 +70,30 @@ func convert(d Definition, v expr.Value) (any, *Error) {
 	if v.IsNull() {
 		return nil, nil
 	}
-	if v.Kind() == expr.KindList {
-		items := v.Items()
-		if !d.MultiValued && (d.Type != "" || len(items) == 1) {
-			if len(items) > 1 {
-				return nil, &Error{Code: CodeSingleValueOnly,
-					Message: "the expression yields several values, and the attribute holds one",
-					Hint:    "choose one with Item or combine them with Join"}
-			}
-			return convertOne(d, items[0])
-		}
-		return convertAll(d, items)
+	if v.Kind() != expr.KindList && !d.MultiValued {
+		return convertOne(d, v)
 	}
-	if d.MultiValued {
-		return convertAll(d, []expr.Value{v})
+	items := v.Items()
+	if len(items) > 1 && !d.MultiValued && d.Type != "" {
+		return nil, &Error{Code: CodeSingleValueOnly,
+			Message: "the expression yields several values, and the attribute holds one",
+			Hint:    "choose one with Item or combine them with Join"}
 	}
-	return convertOne(d, v)
+	list, err := convertAll(d, items)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(list) == 0:
+		return nil, nil
+	case len(list) == 1 && !d.MultiValued:
+		return list[0], nil
+	}
+	return list, nil
 }
 
 // convertAll converts the elements of a list. Empty texts are no elements: a target would drop
 // them, and the difference would never go away.
-func convertAll(d Definition, items []expr.Value) (any, *Error) {
+func convertAll(d Definition, items []expr.Value) ([]any, *Error) {
 	list := make([]any, 0, len(items))
 	for _, item := range items {
 		one, err := convertOne(d, item)
@@ -100,9 +103,6 @@ func convertAll(d Definition, items []expr.Value) (any, *Error) {
 		if !empty(one) {
 			list = append(list, one)
 		}
-	}
-	if len(list) == 0 {
-		return nil, nil
 	}
 	return list, nil
 }
