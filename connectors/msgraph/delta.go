@@ -1,0 +1,115 @@
+package msgraph
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/scimsync/scimsync/connectors/internal/wire"
+	"github.com/scimsync/scimsync/engine"
+)
+
+// A position is what a cursor of a delta feed holds: the link to go on with, and what a round that
+// is resumed must not have forgotten. It is stored as JSON.
+type position struct {
+	Link string `json:"link"` // byte for byte as Graph gave it
+	Open bool   `json:"open,omitempty"`
+	Full bool   `json:"full,omitempty"`
+	// Removed are objects that the round told to be removed so far, Doubt objects told to be both
+	// removed and live, Pairs memberships told to be both ended and begun.
+	Removed []string    `json:"removed,omitempty"`
+	Doubt   []string    `json:"doubt,omitempty"`
+	Pairs   [][2]string `json:"pairs,omitempty"`
+}
+
+// maxRemembered bounds what goes into a cursor. A round with more removals than this that is also
+// interrupted settles the rest by order of arrival.
+const maxRemembered = 2000
+
+func (p position) cursor() (engine.Cursor, error) {
+	p.Removed = p.Removed[:min(len(p.Removed), maxRemembered)]
+	p.Doubt = p.Doubt[:min(len(p.Doubt), maxRemembered)]
+	p.Pairs = p.Pairs[:min(len(p.Pairs), maxRemembered)]
+	b, err := json.Marshal(p)
+	return engine.Cursor(b), err
+}
+
+// delta reads one round of a feed of users or groups.
+func (s *Source) delta(ctx context.Context, k engine.Kind, from engine.Cursor, yield func(engine.Page, error) bool) error {
+	var at position
+	if from != "" {
+		if err := json.Unmarshal([]byte(from), &at); err != nil || at.Link == "" {
+			return fmt.Errorf("%w (it was not made by this version)", engine.ErrCursorExpired)
+		}
+	}
+	r := newRound(s, k, from == "" || at.Full, at)
+	link := at.Link
+	for {
+		l, err := s.deltaPage(ctx, r, link)
+		if err != nil {
+			return err
+		}
+		page, err := r.page(l)
+		if err != nil {
+			return err
+		}
+		next := position{Link: l.next, Open: true, Full: r.full}
+		if l.delta != "" {
+			if err := r.settle(ctx, &page); err != nil {
+				return err
+			}
+			next, page.Done = position{Link: l.delta}, true
+		} else {
+			next.Removed, next.Doubt, next.Pairs = slices.Sorted(maps.Keys(r.removed)), slices.Sorted(maps.Keys(r.doubt)), r.pairList()
+		}
+		if page.Next, err = next.cursor(); err != nil {
+			return err
+		}
+		s.log.Debug("page of a feed", zap.String("object_type", string(k)), zap.Int("page", r.pages), zap.Int("count", len(l.items)),
+			zap.Int("edges", len(page.Edges)), zap.Bool("full", r.full), zap.Bool("last", page.Done))
+		if !yield(page, nil) || page.Done {
+			r.report()
+			return nil
+		}
+		link = l.next
+	}
+}
+
+// deltaPage gets the page behind a link, or with "" the first of a full read.
+func (s *Source) deltaPage(ctx context.Context, r *round, link string) (list, error) {
+	c := call{place: atLink, template: r.path(), low: r.full, permission: "User.Read.All"}
+	if r.kind == engine.Group {
+		c.permission = "GroupMember.Read.All (or Group.Read.All)"
+	}
+	if link == "" {
+		c.place, c.asks = atStart, "$select="+s.selection(r.kind).delta
+		c.url = s.at(c.template, c.asks)
+	} else {
+		u, err := url.Parse(link)
+		if err != nil {
+			return list{}, fmt.Errorf("%w (it is no URL)", engine.ErrCursorExpired)
+		}
+		if !wire.SameOrigin(u, s.root) {
+			return list{}, foreign()
+		}
+		c.url = u
+	}
+	var l list
+	err := s.fetch(ctx, c, func(a *answer) error {
+		var err error
+		l, err = s.readList(a)
+		if err == nil {
+			err = r.check(l)
+		}
+		return err
+	})
+	if err != nil {
+		return list{}, err
+	}
+	return l, r.guard(link, l)
+}

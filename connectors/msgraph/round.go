@@ -1,0 +1,329 @@
+package msgraph
+
+import (
+	"cmp"
+	"hash/maphash"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/scimsync/scimsync/engine"
+)
+
+// A round is one pass of a delta feed. It turns entries into facts and remembers what it takes to
+// notice that entries contradict each other: their order of arrival is not promised to be that of
+// the events (GS-MG-1). What is in doubt is read singly before the last page goes out.
+type round struct {
+	s       *Source
+	kind    engine.Kind
+	full    bool
+	resumed bool // pages before were read by another process
+	seed    maphash.Seed
+
+	removed map[string]bool            // objects told to be removed
+	live    map[uint64]uint64          // hash of an object told to be live → digest of its attributes
+	doubt   map[string]bool            // objects to be looked up
+	left    map[uint64]bool            // memberships told to have ended
+	joined  map[uint64]bool            // memberships told to exist
+	pairs   map[[2]string]bool         // memberships to be looked up: group, member
+	manages map[string]map[string]bool // live managers told of users, in incremental rounds
+	several map[string]bool            // users with more than one live manager
+
+	pages    int
+	contents map[uint64]bool   // of pages that were not empty
+	links    map[uint64]uint64 // link → content
+	repeats  int
+
+	ignored, unknown int // members of other types; removals for unknown reasons
+}
+
+// maxJoined bounds the memory for memberships. Beyond it every ended membership counts as doubtful.
+const maxJoined = 1 << 20
+
+func newRound(s *Source, k engine.Kind, full bool, at position) *round {
+	r := &round{
+		s: s, kind: k, full: full, resumed: at.Open, seed: maphash.MakeSeed(),
+		removed: map[string]bool{}, live: map[uint64]uint64{}, doubt: map[string]bool{}, left: map[uint64]bool{}, joined: map[uint64]bool{},
+		pairs: map[[2]string]bool{}, manages: map[string]map[string]bool{}, several: map[string]bool{},
+		contents: map[uint64]bool{}, links: map[uint64]uint64{},
+	}
+	for _, id := range at.Removed {
+		r.removed[id] = true
+	}
+	for _, id := range at.Doubt {
+		r.doubt[id] = true
+	}
+	for _, p := range at.Pairs {
+		r.pairs[p] = true
+	}
+	return r
+}
+
+func (r *round) path() string { return string(r.kind) + "s/delta" }
+
+func (r *round) pairList() [][2]string {
+	var ps [][2]string
+	for p := range r.pairs {
+		ps = append(ps, p)
+	}
+	slices.SortFunc(ps, func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
+	return ps
+}
+
+// check finds pages of a delta feed that cannot be right: each has exactly one link (GS-DL-2, 4),
+// and annotations have the documented shapes.
+func (r *round) check(l list) error {
+	if (l.next == "") == (l.delta == "") {
+		return &damaged{"the page has not exactly one of nextLink and deltaLink"}
+	}
+	for _, item := range l.items {
+		for _, name := range []string{"members@delta", "manager@delta"} {
+			if _, err := references(item, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// guard stops a feed that never ends (GS-DL-7): the same link with the same content, content that
+// comes again and again, or far more pages than what they told accounts for.
+func (r *round) guard(link string, l list) error {
+	r.pages++
+	content := maphash.Bytes(r.seed, l.raw)
+	key := maphash.String(r.seed, link)
+	before, again := r.links[key]
+	r.links[key] = content
+	if len(l.items) > 0 {
+		if r.contents[content] {
+			r.repeats++
+		}
+		r.contents[content] = true
+	}
+	told := len(r.live) + len(r.removed) + (len(r.joined)+len(r.left))/10
+	if again && before == content || r.repeats > 100 || r.pages > 4*told+1000 {
+		return &engine.SourceError{Code: engine.CodeSourceLoop, Transient: true,
+			Message: "the feed " + r.path() + " does not end: it gives the same pages again and again; nothing is wrong with the job, the next cycle starts again"}
+	}
+	return nil
+}
+
+// page turns the entries of a page into objects and edges, in their order.
+func (r *round) page(l list) (engine.Page, error) {
+	p := engine.Page{Objects: make([]engine.Object, 0, len(l.items))}
+	for _, item := range l.items {
+		if err := r.entry(item, &p); err != nil {
+			return engine.Page{}, err
+		}
+	}
+	return p, nil
+}
+
+// entry is one item: a removal, or news about a live object (GS-MG-2).
+func (r *round) entry(item map[string]any, p *engine.Page) error {
+	ref := engine.Ref{Kind: r.kind, ID: identity(item)}
+	if tomb, ok := item["@removed"]; ok && tomb != nil {
+		r.sawRemoved(ref.ID)
+		p.Objects = append(p.Objects, engine.Object{Ref: ref, State: r.fate(tomb), Partial: true})
+		return nil
+	}
+	o := engine.Object{Ref: ref, State: engine.Active, Partial: true, Attributes: r.s.selection(r.kind).attributes(item)}
+	o.Conveys = conveys(o)
+	r.sawLive(o)
+	p.Objects = append(p.Objects, o)
+	if r.kind == engine.Group {
+		return r.members(ref, item, p)
+	}
+	return r.manager(ref, item, p)
+}
+
+// conveys is the flag of an object that says so; of a partial group without it nothing is known,
+// and the engine goes by the attribute.
+func conveys(o engine.Object) bool {
+	return o.Kind == engine.Group && o.State == engine.Active && o.Attributes["securityEnabled"] == true
+}
+
+// fate is the state that a removal leaves: "changed" is the recycle bin, "deleted" is for good
+// (GS-GR-7: the reason counts, not the type of the object).
+func (r *round) fate(tomb any) engine.LifeState {
+	m, _ := tomb.(map[string]any)
+	reason, _ := m["reason"].(string)
+	switch reason {
+	case "deleted":
+		return engine.HardDeleted
+	case "changed":
+	default:
+		r.unknown++ // as changed, which can be undone (GS-MG-5)
+	}
+	return engine.SoftDeleted
+}
+
+func (r *round) sawRemoved(id string) {
+	if _, live := r.live[r.hash(id)]; live || r.resumed {
+		r.doubt[id] = true
+	}
+	r.removed[id] = true
+}
+
+// sawLive notices objects that were removed as well (GS-MG-4), and objects told twice with
+// different values: one of them is old, and only a read tells which.
+func (r *round) sawLive(o engine.Object) {
+	if r.removed[o.ID] {
+		r.doubt[o.ID] = true
+	}
+	key := r.hash(o.ID)
+	was, again := r.live[key]
+	if len(o.Attributes) <= 1 { // the id alone: a slice of members
+		if !again {
+			r.live[key] = 0
+		}
+		return
+	}
+	now := digest(r.seed, o.Attributes)
+	if again && was != 0 && was != now {
+		r.doubt[o.ID] = true
+	}
+	r.live[key] = now
+}
+
+func (r *round) hash(parts ...string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	for _, p := range parts {
+		h.WriteString(p)
+		h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
+// A reference is one item of members@delta or manager@delta.
+type reference struct {
+	id      string
+	kind    engine.Kind // "" for other types
+	untyped bool
+	removed bool
+}
+
+// references reads an annotation. Its absence is no news (GS-GR-4, GS-MN-2).
+func references(item map[string]any, name string) ([]reference, error) {
+	v, ok := item[name]
+	if !ok || v == nil {
+		return nil, nil
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return nil, &damaged{"the page has a " + name + " that is no list"}
+	}
+	refs := make([]reference, 0, len(list))
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		ref := reference{id: identity(m), removed: m["@removed"] != nil}
+		if ref.id == "" {
+			return nil, &damaged{"the page has a " + name + " with an item without an id"}
+		}
+		typ, _ := m["@odata.type"].(string)
+		switch strings.ToLower(strings.TrimPrefix(typ, "#")) {
+		case "microsoft.graph.user":
+			ref.kind = engine.User
+		case "microsoft.graph.group":
+			ref.kind = engine.Group
+		case "":
+			ref.kind, ref.untyped = engine.User, true
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+// members adds edges; a slice of members never replaces the list (GS-GR-3).
+func (r *round) members(g engine.Ref, item map[string]any, p *engine.Page) error {
+	refs, err := references(item, "members@delta")
+	if err != nil {
+		return err
+	}
+	for _, m := range refs {
+		if m.kind == "" {
+			r.ignored++ // devices, service principals: not provisioned
+			continue
+		}
+		r.sawMember(g.ID, m)
+		p.Edges = append(p.Edges, engine.Edge{From: g, Relation: engine.Member, To: engine.Ref{Kind: m.kind, ID: m.id}, Removed: m.removed})
+		if m.untyped && m.removed { // whichever it was, it is no member any more
+			p.Edges = append(p.Edges, engine.Edge{From: g, Relation: engine.Member, To: engine.Ref{Kind: engine.Group, ID: m.id}, Removed: true})
+		}
+	}
+	return nil
+}
+
+// sawMember notices memberships that were told to have ended and to exist in one round (GS-GR-8).
+func (r *round) sawMember(group string, m reference) {
+	key := r.hash(group, m.id)
+	if m.removed {
+		if r.joined[key] || r.resumed || len(r.joined) >= maxJoined {
+			r.pairs[[2]string{group, m.id}] = true
+		}
+		r.left[key] = true
+		return
+	}
+	if r.left[key] {
+		r.pairs[[2]string{group, m.id}] = true
+	}
+	if len(r.joined) < maxJoined {
+		r.joined[key] = true
+	}
+}
+
+// manager adds the edge to the manager. An item without @removed is the manager, one with it was;
+// both may come in one entry (GS-MN-1).
+func (r *round) manager(u engine.Ref, item map[string]any, p *engine.Page) error {
+	refs, err := references(item, "manager@delta")
+	if err != nil {
+		return err
+	}
+	live := map[string]bool{}
+	for _, m := range refs {
+		if !m.removed {
+			live[m.id] = true
+		}
+	}
+	if len(live) > 1 || len(live) == 1 && r.otherManager(u.ID, live) {
+		r.several[u.ID] = true
+	}
+	for _, m := range refs {
+		if m.removed && live[m.id] {
+			continue
+		}
+		if !m.removed && (!r.full || len(live) > 1) {
+			r.remember(u.ID, m.id)
+		}
+		// A manager is a user; other types (organizational contacts) stay unresolved references.
+		p.Edges = append(p.Edges, engine.Edge{From: u, Relation: engine.Manager, To: engine.Ref{Kind: engine.User, ID: m.id}, Removed: m.removed})
+	}
+	return nil
+}
+
+func (r *round) remember(user, manager string) {
+	if r.manages[user] == nil {
+		r.manages[user] = map[string]bool{}
+	}
+	r.manages[user][manager] = true
+}
+
+// otherManager reports whether an earlier entry of the round told of another manager.
+func (r *round) otherManager(user string, live map[string]bool) bool {
+	for m := range r.manages[user] {
+		if !live[m] {
+			return true
+		}
+	}
+	return false
+}
+
+// report tells what was left out of the round.
+func (r *round) report() {
+	if r.ignored > 0 || r.unknown > 0 {
+		r.s.log.Debug("left out of a feed", zap.String("object_type", string(r.kind)),
+			zap.Int("members_of_other_types", r.ignored), zap.Int("unknown_reasons", r.unknown))
+	}
+}
