@@ -40,7 +40,7 @@ func (e *evaluator) facts(q engine.Queued) decide.Facts {
 	for name, v := range o.Attributes {
 		src[name] = v
 	}
-	src["objectId"] = o.ID
+	src["id"] = o.ID
 	if len(q.Paths) > 0 {
 		src["appRoleAssignments"] = roles(q.Paths)
 	}
