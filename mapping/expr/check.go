@@ -9,9 +9,8 @@ import (
 // check does the load-time checks of section 4 in their order, so that the first mistake reported
 // is the same whatever the shape of the tree. It binds calls to functions and compiles literals.
 func check(root *node) error {
-	table := functionTable()
 	for _, pass := range []func(*node) error{
-		func(n *node) error { return bind(n, table) },
+		bind,
 		checkArity,
 		func(n *node) error { return checkNesting(n, root) },
 		checkWord,
@@ -37,7 +36,7 @@ func (n *node) walk(visit func(*node) error) error {
 	return nil
 }
 
-func bind(n *node, table []function) error {
+func bind(n *node) error {
 	if n.op != opCall {
 		return nil
 	}
@@ -47,7 +46,7 @@ func bind(n *node, table []function) error {
 			return nil
 		}
 	}
-	return &Error{Code: CodeUnknownFunction, Offset: n.pos, Message: unknownMessage(n.name), Hint: unknownHint(n.name, table)}
+	return &Error{Code: CodeUnknownFunction, Offset: n.pos, Message: unknownMessage(n.name), Hint: unknownHint(n.name)}
 }
 
 func unknownMessage(name string) string {
@@ -58,7 +57,7 @@ func unknownMessage(name string) string {
 }
 
 // unknownHint suggests what was meant.
-func unknownHint(name string, table []function) string {
+func unknownHint(name string) string {
 	switch strings.ToLower(name) {
 	case "contains":
 		return "use InStr(text, part) > 0"
@@ -84,7 +83,7 @@ func unknownHint(name string, table []function) string {
 		}
 	}
 	if best == "" {
-		return "spec section 10 lists the functions; names are case-sensitive"
+		return "no function has a similar name; names are case-sensitive"
 	}
 	if strings.EqualFold(best, name) {
 		return "did you mean " + best + "? Names are case-sensitive"
@@ -247,7 +246,7 @@ func checkLiterals(n *node) error {
 	}
 	for i := range n.args {
 		arg := n.arg(i)
-		if arg == nil || arg.op != opLiteral && arg.op != opWord {
+		if arg == nil || arg.op != opLiteral && arg.op != opWord || ignored(n, i) {
 			continue
 		}
 		prep, err := n.literal(i, arg.val)
@@ -260,6 +259,11 @@ func checkLiterals(n *node) error {
 		return checkGroup(n)
 	}
 	return nil
+}
+
+// ignored reports a pattern that is written but plays no part in its Replace.
+func ignored(n *node, i int) bool {
+	return n.name == "Replace" && i == argPattern && replaceModeOf(n) == replaceTemplate
 }
 
 // literal checks v as control argument i of n; prep is its compiled form if it has one.

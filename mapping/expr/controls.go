@@ -45,7 +45,7 @@ func (n *node) integer(i int, v Value, w want) (int64, error) {
 	case w == wantPosition && k < 1:
 		return 0, n.failArg(i, CodeInvalidArgument, "positions count from 1", "must be 1 or more")
 	case w == wantCount && k < 0:
-		return 0, n.failArg(i, CodeInvalidArgument, "", "must be 0 or more")
+		return 0, n.failArg(i, CodeInvalidArgument, "use 0 for none", "must be 0 or more")
 	case w == wantIndex && k < 1:
 		return 0, n.failArg(i, CodeIndexOutOfRange, "values count from 1", "must be 1 or more")
 	}
@@ -75,16 +75,16 @@ func (n *node) numberAs(i int, v Value, convert func(number) (int64, Code)) (k i
 	}
 	num, ok := one.number()
 	if !ok {
-		return 0, false, n.failArg(i, CodeTypeMismatch, "", "must be a number, but is %s", n.got(i, v))
+		return 0, false, n.failArg(i, CodeTypeMismatch, "write a number, or map an attribute that holds one", "must be a number, but is %s", n.got(i, v))
 	}
 	k, code := convert(num)
 	switch code {
 	case "":
 		return k, false, nil
 	case CodeTypeMismatch:
-		return 0, false, n.failArg(i, code, "", "must be a whole number")
+		return 0, false, n.failArg(i, code, "use a number without a fraction", "must be a whole number")
 	default:
-		return 0, false, n.failArg(i, code, "", "does not fit into 64 bits")
+		return 0, false, n.failArg(i, code, "use a smaller number", "does not fit into 64 bits")
 	}
 }
 

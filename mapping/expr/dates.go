@@ -29,7 +29,7 @@ func (n *node) date(i int, v Value) (ticks int64, null bool, err error) {
 	case CodeDateParse:
 		return 0, false, n.failArg(i, code, "write yyyy-MM-dd, M/d/yyyy or the like, or read it with FormatDateTime", "is text that is not a date")
 	default:
-		return 0, false, n.failArg(i, code, "", "must be a date, but is %s", n.got(i, v))
+		return 0, false, n.failArg(i, code, "convert it with DateFromNum or FormatDateTime", "must be a date, but is %s", n.got(i, v))
 	}
 }
 
@@ -152,9 +152,9 @@ func evalDateFromNum(ev *evaluation, n *node) (Value, error) {
 	case err != nil, null, fileTime == 0, fileTime == neverFileTime:
 		return Value{}, err
 	case fileTime < 0:
-		return Value{}, n.failArg(0, CodeInvalidArgument, "", "is negative, so no file time")
+		return Value{}, n.failArg(0, CodeInvalidArgument, "map an attribute that holds a Windows file time", "is negative, so no file time")
 	case fileTime > maxFileTime:
-		return Value{}, n.failArg(0, CodeInvalidArgument, "", "is a file time after the year 9999")
+		return Value{}, n.failArg(0, CodeInvalidArgument, "map an attribute that holds a Windows file time", "is a file time after the year 9999")
 	default:
 		return dateTime(fileTime + ticksOfFileTime), nil
 	}
@@ -171,7 +171,7 @@ func evalNumFromDate(ev *evaluation, n *node) (Value, error) {
 	case err != nil, null:
 		return Value{}, err
 	case ticks < ticksOfFileTime:
-		return Value{}, n.failArg(0, CodeInvalidArgument, "", "is before 1601, where file times begin")
+		return Value{}, n.failArg(0, CodeInvalidArgument, "map a later date", "is before 1601, where file times begin")
 	default:
 		return Int(ticks - ticksOfFileTime), nil
 	}

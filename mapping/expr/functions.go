@@ -1,5 +1,7 @@
 package expr
 
+import "slices"
+
 // unlimited is the MaxArgs of a function that takes any number of arguments.
 const unlimited = -1
 
@@ -61,15 +63,18 @@ func (f *function) param(i, count int) Param {
 	return f.Params[min(i, len(f.Params)-1)]
 }
 
-// Functions describes every function, in alphabetical order. The caller owns the result.
+// Functions describes every function, in the order of section 12. The caller owns the result.
 func Functions() []FunctionInfo {
-	table := functionTable()
 	infos := make([]FunctionInfo, len(table))
 	for i := range table {
 		infos[i] = table[i].FunctionInfo
+		infos[i].Params = slices.Clone(infos[i].Params)
 	}
 	return infos
 }
+
+// table is built once and never changed: every parsed call points into it.
+var table = functionTable()
 
 func req(name string) Param             { return Param{Name: name, Key: name} }
 func opt(name string) Param             { return Param{Name: name, Key: name, Optional: true} }

@@ -393,10 +393,25 @@ func (p *parser) arguments(call *node) error {
 		case -1:
 			return p.unclosed(call)
 		default:
-			return syntaxError(p.i, "separate arguments with a comma and join texts with &",
-				"%s: a comma or a closing parenthesis is missing before %s", call.name, strconv.QuoteRune(r))
+			return syntaxError(p.i, p.gapHint(arg), "%s: a comma or a closing parenthesis is missing before %s", call.name, strconv.QuoteRune(r))
 		}
 	}
+}
+
+// gapHint says what may be meant if something else than a comma follows an argument.
+func (p *parser) gapHint(arg *node) string {
+	if isNameStart(p.peek(0)) {
+		at := p.i
+		word := p.identifier()
+		p.i = at
+		if hint := wordHint(word); hint != wordHint("") {
+			return hint
+		}
+	}
+	if arg.op == opLiteral && strings.Contains(arg.val.s, `"`) {
+		return `a backslash at the end of a text is written \\, because \" is a quotation mark inside it`
+	}
+	return "separate arguments with a comma and join texts with &"
 }
 
 func (p *parser) unclosed(call *node) error {

@@ -105,7 +105,7 @@ func (n *node) randomPlan(args [6]Value) (randomPlan, error) {
 		return plan, err
 	}
 	if length < 1 || length > maxRandomLength {
-		return plan, n.failArg(0, CodeInvalidArgument, "", "must be from 1 to %d", maxRandomLength)
+		return plan, n.failArg(0, CodeInvalidArgument, "use a length in this range", "must be from 1 to %d", maxRandomLength)
 	}
 	plan.length = int(length)
 	total := 0

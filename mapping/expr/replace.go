@@ -292,8 +292,8 @@ func groupEdit(m *regexp2.Match, group int, with string) (e edit, ok bool) {
 	return edit{from: g.Index, to: g.Index + g.Length, text: with}, true
 }
 
-// apply carries out edits, leaving out those that overlap an earlier place: a group in a lookahead
-// may reach into the next match, and a pattern with (?r) matches from right to left.
+// apply carries out edits in the order of their places, leaving out those that overlap an earlier
+// one: a group in a lookahead or lookbehind may lie in another match.
 func apply(s string, edits []edit) string {
 	if len(edits) == 0 {
 		return s

@@ -250,7 +250,7 @@ func evalConvertFromBase64(ev *evaluation, n *node) (Value, error) {
 		// The vendor's platform ignores white space in base64.
 		raw, err := base64.StdEncoding.DecodeString(strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "").Replace(s))
 		if err != nil {
-			return Value{}, n.failArg(0, CodeInvalidArgument, "", "is not base64")
+			return Value{}, n.failArg(0, CodeInvalidArgument, "map an attribute that holds base64", "is not base64")
 		}
 		text, ok := decode(raw, encoding)
 		if !ok {

@@ -483,7 +483,12 @@ func (v Value) writeKey(b *strings.Builder) {
 			item.writeKey(b)
 		}
 	case KindInteger, KindDecimal:
-		s, _ := v.text() // shortest text of a float64 and decimal digits agree on whole numbers
+		// A Decimal that equals an Integer shares its key.
+		n, _ := v.number()
+		if i, code := n.integer(); code == "" {
+			v = Int(i)
+		}
+		s, _ := v.text()
 		b.WriteString("n" + s + "\x00")
 	default:
 		b.WriteString(strconv.Itoa(int(v.kind)) + ":" + strconv.FormatInt(v.n, 10) + ":" + strconv.Quote(v.s))
