@@ -248,6 +248,9 @@ func missing(f Facts, rule engine.Rule, over func(Facts) engine.Operation) engin
 	f.Link, f.Target = nil, Target{}
 	op := over(f)
 	op.Rule = rule
+	if op.Action == engine.Skip {
+		op.Then = engine.LinkNone
+	}
 	return op
 }
 
