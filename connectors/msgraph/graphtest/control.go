@@ -175,6 +175,8 @@ func (s *Server) command(r *http.Request, body []byte) (any, error) {
 			}
 		}
 		return ok, nil
+	case "POST day":
+		return s.passDay(), nil
 	case "DELETE faults":
 		s.faults = nil
 		return ok, nil

@@ -198,6 +198,7 @@ func (s *Server) appendEntry(b []byte, e *entry, k kind, p position, sel selecti
 		b = append(b, def.key...)
 		b = append(b, raw...)
 	}
+	base = o.linkBase(base)
 	if sel.manager && e.part == 0 {
 		b = s.appendManager(b, o, base, target, p.Salt)
 	}

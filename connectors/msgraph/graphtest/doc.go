@@ -31,6 +31,7 @@
 //	POST   mutate      [{"op":"user.update","id":"…","set":{"department":null}}, …], see [Change]
 //	POST   faults      [{"match":{"feed":"users","pageFrom":2},"times":1,"effect":"status","status":503}], see [Fault]
 //	DELETE faults
+//	POST   day         lets a day pass, see [Server.PassDay]
 //	GET    settings, POST settings  see [Settings]; what is left out stays
 //	POST   killTokens  {"feed":"users","mode":"gone"}, see [TokenDeath]
 //	GET    truth?sp=…  see [Truth]

@@ -13,7 +13,7 @@ type Population struct {
 	Memberships   int // about how many; 0: five for each user
 	// Tidy gives a small company as one would draw it: everybody has a department, a title and a
 	// manager, and everybody is assigned to the application, most through the groups of their
-	// department, some directly. Otherwise the tenant has the disorder of real ones: guests,
+	// department, some directly; one more person waits in deleted items. Otherwise the tenant has the disorder of real ones: guests,
 	// disabled accounts, blanks and quotes in names, missing departments, managers in circles,
 	// nested groups, devices as members, and assignments of every kind.
 	Tidy bool
@@ -113,11 +113,6 @@ func (g *generator) rough(u *User, domain string) {
 
 // populate fills an empty directory in one revision.
 func (s *Server) populate(p Population) {
-	must := func(err error) {
-		if err != nil {
-			panic("graphtest: populate: " + err.Error()) // the generator asks for what is possible
-		}
-	}
 	r := s.names.rng
 	people := make([]string, p.Users)
 	byDepartment := map[string][]string{}
@@ -136,6 +131,7 @@ func (s *Server) populate(p Population) {
 	}
 	if p.Tidy {
 		must(s.populateTidy(p, people, byDepartment))
+		s.addFormer()
 		return
 	}
 	for range p.Users / 1000 {
@@ -144,6 +140,16 @@ func (s *Server) populate(p Population) {
 		must(s.setManager(b, a))
 	}
 	must(s.populateRough(p, people))
+}
+
+// addFormer leaves one more person in deleted items, who can come back on another day.
+func (s *Server) addFormer() {
+	u := s.names.person(s.domain())
+	id, err := s.addUser(u)
+	must(err)
+	_, err = s.assign(s.app.id, id, s.app.firstRole())
+	must(err)
+	s.dir.softDelete(s.dir.objects[id])
 }
 
 // manager is the index of the i-th person's manager: a tree in which everybody has about eight reports.

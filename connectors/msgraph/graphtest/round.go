@@ -248,6 +248,7 @@ func (pl *planner) emitLive(o *object, base, target uint64, parts int) {
 	if !pl.sel.members || len(o.edges) == 0 {
 		return
 	}
+	base = o.linkBase(base)
 	size := pl.vary(pl.s.settings.MemberSlice)
 	next := first // the entry that takes the next slice
 	count, from := 0, int32(0)
@@ -270,6 +271,14 @@ func (pl *planner) emitLive(o *object, base, target uint64, parts int) {
 	if count > 0 {
 		flush(int32(len(o.edges)))
 	}
+}
+
+// linkBase is from where on relations are news: an object that was deleted tells all of them again.
+func (o *object) linkBase(base uint64) uint64 {
+	if o.stateAt(base) == softDeleted {
+		return 0
+	}
+	return base
 }
 
 type news uint8
