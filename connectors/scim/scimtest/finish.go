@@ -7,7 +7,6 @@ import (
 	"html"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/elimity-com/scim/errors"
@@ -161,88 +160,4 @@ func rewrite(v any, key func(string) string, simple func(any) any) any {
 		}
 		return v
 	}
-}
-
-// discovery serves ServiceProviderConfig, Schemas and ResourceTypes by elimity, corrected where its
-// document doesn't say what this server does.
-func (s *Server) discovery(x *exchange, c *call, a *answer) {
-	const config = "/ServiceProviderConfig"
-	if c.q.PluralConfig && x.route.template == config {
-		a.fail(refuse(http.StatusNotFound, "", "Specified endpoint does not exist."))
-		return
-	}
-	if c.q.PluralConfig && x.route.path == config+"s" {
-		x.route.path, x.route.template = config, config
-	}
-	if x.route.template == "other" && x.route.path != "/Me" {
-		a.fail(refuse(http.StatusNotFound, "", "Specified endpoint does not exist."))
-		return
-	}
-	if x.route.template != "other" && x.r.Method != http.MethodGet {
-		a.header.Set("Allow", http.MethodGet)
-		a.fail(refuse(http.StatusMethodNotAllowed, "", "This endpoint supports GET."))
-		return
-	}
-	s.elimityOnce(x, c, a, x.body)
-	if x.route.path != config || a.status != http.StatusOK {
-		return
-	}
-	var doc map[string]any
-	if err := json.Unmarshal(a.body.Bytes(), &doc); err != nil {
-		panic("scimtest: " + err.Error()) // it was encoded by elimity
-	}
-	q := c.q
-	doc["patch"] = map[string]any{"supported": q.PatchStatus == 0}
-	doc["filter"] = map[string]any{"supported": true, "maxResults": defaulted(q.MaxResults, defaultMaxResults)}
-	doc["bulk"] = map[string]any{"supported": false, "maxOperations": 0, "maxPayloadSize": 0}
-	doc["sort"] = map[string]any{"supported": true}
-	doc["etag"] = map[string]any{"supported": q.ETags}
-	doc["meta"] = map[string]any{"resourceType": "ServiceProviderConfig", "location": c.base + config}
-	if doc["documentationUri"] == "" {
-		delete(doc, "documentationUri")
-	}
-	a.body.Reset()
-	a.json(http.StatusOK, doc)
-}
-
-// normalised rewrites a body of POST or PUT into the form the schema wants; false if nothing changes.
-func (k *resourceKind) normalised(body []byte, q *Quirks) ([]byte, bool) {
-	v, err := decodeValue(body)
-	doc, ok := v.(map[string]any)
-	if err != nil || !ok {
-		return nil, false
-	}
-	changed := map[string]any{}
-	for key, x := range doc {
-		changed[key] = k.normalValue(key, x, q)
-		if changed[key] == "" {
-			delete(changed, key) // Entra clears with empty text
-		}
-	}
-	out, err := json.Marshal(changed)
-	return out, err == nil && !slices.Equal(out, body)
-}
-
-func (k *resourceKind) normalValue(key string, v any, q *Quirks) any {
-	if _, text := v.(string); text && strings.EqualFold(key, "active") && q.ActiveStringRefused {
-		return v
-	}
-	if urn, ok := k.extension(key); ok {
-		ext, ok := v.(map[string]any)
-		if !ok {
-			return v
-		}
-		out := map[string]any{}
-		for name, x := range ext {
-			out[name] = x
-			if a := k.find(urn, name); a != nil {
-				out[name] = coerce(a, x, a.MultiValued())
-			}
-		}
-		return out
-	}
-	if a := k.find("", key); a != nil {
-		return coerce(a, v, a.MultiValued())
-	}
-	return v
 }

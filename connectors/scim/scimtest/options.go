@@ -26,6 +26,8 @@ type Options struct {
 type Quirks struct {
 	// --- access and transport
 
+	// BulkOps offers /Bulk with at most so many operations a request. 0: no bulk.
+	BulkOps int `json:"bulkOps,omitempty"`
 	// RequireToken is the bearer token every SCIM request must carry; empty: none is asked for.
 	RequireToken string `json:"-"`
 	// RateLimit is how many requests a second are served; the rest gets 429. 0: no limit.
@@ -215,6 +217,10 @@ type Quirks struct {
 	ShortPages bool `json:"shortPages,omitempty"`
 	// OverlapPages repeats the last result of a page as the first of the next.
 	OverlapPages bool `json:"overlapPages,omitempty"`
+	// Cursor offers paging by cursor (RFC 9865) to requests with a cursor parameter.
+	Cursor bool `json:"cursor,omitempty"`
+	// CursorUnasked switches ordinary requests without startIndex to paging by cursor.
+	CursorUnasked bool `json:"cursorUnasked,omitempty"`
 	// NoResources leaves Resources out of an empty list.
 	NoResources bool `json:"noResources,omitempty"`
 }

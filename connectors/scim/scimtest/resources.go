@@ -167,8 +167,11 @@ func (s *Server) create(k *resourceKind, attributes map[string]any, c *call) (*e
 		st.delayed = true
 	}
 	e.id, e.seq = st.nextID(c.q.NumericIDs)
-	if want := c.seedID; want != "" && t.byID[want] == nil {
-		e.id = want
+	if c.seedID != "" {
+		if st.kindOf(c.seedID) != "" {
+			return nil, refuse(http.StatusConflict, errors.ScimTypeUniqueness, "id is already taken.")
+		}
+		e.id = c.seedID
 	}
 	t.insert(e)
 	for _, m := range changes {

@@ -21,13 +21,18 @@ type query struct {
 	descending bool
 	startIndex string
 	count      string
+	cursor     *string // nil: the request has none
 }
 
 func queryOf(v url.Values) query {
-	return query{
+	want := query{
 		filter: v.Get("filter"), sortBy: v.Get("sortBy"), descending: v.Get("sortOrder") == "descending",
 		startIndex: v.Get("startIndex"), count: v.Get("count"),
 	}
+	if v.Has("cursor") {
+		want.cursor = new(v.Get("cursor"))
+	}
+	return want
 }
 
 // searchByPost answers POST …/.search.
@@ -38,6 +43,7 @@ func (s *Server) searchByPost(k *resourceKind, body []byte, c *call, a *answer) 
 		SortBy             string
 		SortOrder          string
 		StartIndex, Count  json.Number
+		Cursor             *string
 		Attributes         []string
 		ExcludedAttributes []string
 	}
@@ -51,7 +57,7 @@ func (s *Server) searchByPost(k *resourceKind, body []byte, c *call, a *answer) 
 	}
 	s.search(k, query{
 		filter: req.Filter, sortBy: req.SortBy, descending: req.SortOrder == "descending",
-		startIndex: req.StartIndex.String(), count: req.Count.String(),
+		startIndex: req.StartIndex.String(), count: req.Count.String(), cursor: req.Cursor,
 	}, c, a)
 }
 
@@ -75,10 +81,19 @@ func (s *Server) search(k *resourceKind, want query, c *call, a *answer) {
 		a.fail(err)
 		return
 	}
+	byCursor := want.cursor != nil && (q.Cursor || q.CursorUnasked) || q.CursorUnasked && want.startIndex == ""
+	var after cursor
+	if byCursor && want.cursor != nil && *want.cursor != "" {
+		if after, err = parseCursor(*want.cursor); err != nil {
+			a.fail(err)
+			return
+		}
+	}
 
 	s.store.mu.RLock()
 	found := s.find(k, expr, match, want.filter, q)
 	if want.sortBy != "" {
+		found = slices.Clone(found)
 		if err := k.sort(found, want.sortBy, want.descending); err != nil {
 			s.store.mu.RUnlock()
 			a.fail(err)
@@ -86,6 +101,10 @@ func (s *Server) search(k *resourceKind, want query, c *call, a *answer) {
 		}
 	}
 	page := pageOf(found, start, count, q)
+	var next string
+	if byCursor {
+		page, next = cursorPage(found, after, count, want.sortBy == "")
+	}
 	resources := make([]any, len(page))
 	for i, e := range page {
 		resources[i] = s.render(k, e, c)
@@ -99,6 +118,12 @@ func (s *Server) search(k *resourceKind, want query, c *call, a *answer) {
 	out := map[string]any{
 		"schemas": []string{listURN}, "totalResults": len(found), "startIndex": start,
 		"itemsPerPage": len(page), "Resources": resources,
+	}
+	if byCursor {
+		delete(out, "startIndex")
+		if next != "" {
+			out["nextCursor"] = next
+		}
 	}
 	if q.TotalIsPageLength {
 		out["totalResults"] = len(page)
@@ -182,7 +207,8 @@ func (k *resourceKind) filterable(e *expr, names []string) bool {
 	}
 }
 
-// find returns what a search finds, in the order of creation. The caller holds the lock.
+// find returns what a search finds, in the order of creation. The slice may be the table's own: the
+// caller holds the lock and doesn't change it.
 func (s *Server) find(k *resourceKind, e *expr, match condition[*entry], text string, q *Quirks) []*entry {
 	t := s.store.table(k)
 	pool, indexed := t.order, false
@@ -193,7 +219,7 @@ func (s *Server) find(k *resourceKind, e *expr, match condition[*entry], text st
 	}
 	now := s.now()
 	if match == nil && !q.DisabledInvisibleInSearch && !q.GoneOnDisable && !s.store.delayed {
-		return slices.Clone(pool)
+		return pool
 	}
 	var found []*entry
 	for _, x := range pool {

@@ -176,7 +176,7 @@ func (s *Server) route(escaped string) route {
 		}
 	}
 	if rt.kind == nil {
-		for _, p := range []string{"/ServiceProviderConfig", "/Schemas", "/ResourceTypes"} {
+		for _, p := range []string{"/ServiceProviderConfig", "/Schemas", "/ResourceTypes", bulkPath} {
 			if rest == p || strings.HasPrefix(rest, p+"/") {
 				rt.template = p
 			}
@@ -282,7 +282,7 @@ func (s *Server) admit(x *exchange, q *Quirks, a *answer) *errors.ScimError {
 		}
 		refused = cmp.Or(q.GroupsStatus, refused)
 	}
-	if rt.kind == nil && rt.template != "other" {
+	if rt.kind == nil && rt.template != "other" && rt.template != bulkPath {
 		refused = cmp.Or(q.DiscoveryStatus, refused)
 	}
 	if refused != 0 {
@@ -300,6 +300,8 @@ func (s *Server) dispatch(x *exchange, c *call, a *answer) {
 	switch {
 	case rt.outside:
 		a.fail(refuse(http.StatusNotFound, "", "Specified endpoint does not exist."))
+	case rt.path == bulkPath && c.q.BulkOps > 0:
+		s.bulk(x, c, a)
 	case rt.kind == nil:
 		s.discovery(x, c, a)
 	case rt.search && x.r.Method == http.MethodPost:

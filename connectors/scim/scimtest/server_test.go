@@ -295,3 +295,80 @@ func TestBearerToken(t *testing.T) {
 		}
 	}
 }
+
+func TestIDsAndBasePaths(t *testing.T) {
+	for base, want := range map[string]string{"": "/scim/v2", "/": "", "/identity/scim/7b1e/v2/": "/identity/scim/7b1e/v2"} {
+		s := New(Options{BasePath: base})
+		if s.BasePath() != want {
+			t.Errorf("base path %q is %q, want %q", base, s.BasePath(), want)
+		}
+		a := &app{Server: s, t: t, http: serve(t, s)}
+		const odd = "a/b c@d%2F"
+		a.user(`{"id":"` + odd + `","userName":"noor"}`)
+		res := a.want(200, "GET", "/Users/a%2Fb%20c%40d%252F", "")
+		if res.doc["id"] != odd {
+			t.Errorf("id %v", res.doc["id"])
+		}
+		location, _ := res.doc["meta"].(map[string]any)["location"].(string)
+		a.want(200, "PATCH", strings.TrimPrefix(location, a.http.URL+want), op("replace", "title", `"x"`))
+		a.want(204, "DELETE", "/Users/a%2Fb%20c%40d%252F", "")
+	}
+	var ids [2][]string
+	for i := range ids {
+		s := New(Options{Seed: 7})
+		for _, name := range []string{"a", "b"} {
+			id, err := s.AddUser(map[string]any{"userName": name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[i] = append(ids[i], id)
+		}
+	}
+	if !cmp.Equal(ids[0], ids[1]) || ids[0][0] == ids[0][1] || len(ids[0][0]) != 36 {
+		t.Errorf("ids %v", ids)
+	}
+}
+
+func TestSeeding(t *testing.T) {
+	a := start(t, Quirks{Refused: []string{"title"}})
+	a.fault(Fault{Status: 500})
+	id := a.user(`{"userName":"noor","title":"seeded past quirks and faults","active":"True","` + enterpriseURN + `":{"manager":"m"}}`)
+	if r := a.byID(id); !r.Active || r.Value(enterpriseURN+":manager.value") != "m" {
+		t.Errorf("%+v", r)
+	}
+	for _, bad := range []map[string]any{nil, {"title": "x"}, {"userName": "NOOR"}, {"userName": "x", "id": id}, {"userName": "x", "active": "maybe"}, {"userName": "x", "externalId": 7}, {"userName": "x", enterpriseURN: "x"}} {
+		if got, err := a.AddUser(bad); err == nil {
+			t.Errorf("%v is accepted as %s", bad, got)
+		}
+	}
+	g := a.group("Pilots", id)
+	if err := a.Put(g, map[string]any{"displayName": "Tugs"}); err != nil {
+		t.Fatal(err)
+	}
+	if r := a.byID(g); r.DisplayName != "Tugs" || len(r.Members) != 0 {
+		t.Errorf("%+v", r)
+	}
+	if err := a.Put("nobody", nil); err == nil {
+		t.Error("Put to nobody succeeds")
+	}
+	g2, err := a.AddGroup(map[string]any{"displayName": "Nested"}, g, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !a.Delete(id) || a.Delete(id) {
+		t.Error("Delete")
+	}
+	if r := a.byID(g2); !cmp.Equal(r.Members, []string{g}) {
+		t.Errorf("a deleted user is still a member: %v", r.Members)
+	}
+	snap := a.byID(g2)
+	snap.Attributes["displayName"] = "changed"
+	if r, ok := a.Group("NESTED"); !ok || r.DisplayName != "Nested" {
+		t.Error("a snapshot is not a copy")
+	}
+	checkReverseIndex(t, a.Server)
+	a.Clear()
+	if users, groups := a.Size(); users+groups != 0 {
+		t.Error("Clear")
+	}
+}

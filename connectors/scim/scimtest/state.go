@@ -193,11 +193,17 @@ func (s *Server) Quirks() Quirks { return *s.quirks.Load() }
 // SetQuirks replaces all quirks.
 func (s *Server) SetQuirks(q Quirks) { s.quirks.Store(&q) }
 
-// Change changes some quirks. It is not meant for concurrent callers.
+// Change changes some quirks and leaves the others. If another change comes in between, change is
+// called again, on the newer quirks.
 func (s *Server) Change(change func(*Quirks)) {
-	q := s.Quirks()
-	change(&q)
-	s.SetQuirks(q)
+	for {
+		old := s.quirks.Load()
+		q := *old
+		change(&q)
+		if s.quirks.CompareAndSwap(old, &q) {
+			return
+		}
+	}
 }
 
 // validate checks attributes against the schemas as elimity does for a POST, and returns a copy.

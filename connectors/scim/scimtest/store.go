@@ -1,6 +1,7 @@
 package scimtest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -37,20 +38,29 @@ func (e *entry) active() bool {
 	return !ok || b
 }
 
-// index finds entries by a key; several entries may share one.
+// index finds entries by a key. Several entries may share one, even all of them, as displayName or
+// an employeeNumber can; adding and dropping costs the same then.
 type index struct {
 	one  map[string]*entry
-	more map[string][]*entry
+	more map[string]map[*entry]struct{} // those beside the one
 }
 
-func newIndex() index { return index{one: map[string]*entry{}, more: map[string][]*entry{}} }
+func newIndex() index {
+	return index{one: map[string]*entry{}, more: map[string]map[*entry]struct{}{}}
+}
 
+// find returns the entries of a key in the order of their creation.
 func (x index) find(key string) []*entry {
 	e, ok := x.one[key]
 	if !ok {
 		return nil
 	}
-	return append([]*entry{e}, x.more[key]...)
+	hits := append(make([]*entry, 0, 1+len(x.more[key])), e)
+	for m := range x.more[key] {
+		hits = append(hits, m)
+	}
+	slices.SortFunc(hits, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
+	return hits
 }
 
 func (x index) add(key string, e *entry) {
@@ -58,26 +68,28 @@ func (x index) add(key string, e *entry) {
 	switch {
 	case !ok:
 		x.one[key] = e
-	case first != e && !slices.Contains(x.more[key], e):
-		x.more[key] = append(x.more[key], e)
+	case first != e:
+		if x.more[key] == nil {
+			x.more[key] = map[*entry]struct{}{}
+		}
+		x.more[key][e] = struct{}{}
 	}
 }
 
 func (x index) drop(key string, e *entry) {
 	more := x.more[key]
+	delete(more, e)
 	if x.one[key] == e {
 		delete(x.one, key)
-		if len(more) > 0 {
-			x.one[key], more = more[0], more[1:]
+		for m := range more {
+			x.one[key] = m
+			delete(more, m)
+			break
 		}
-	} else if i := slices.Index(more, e); i >= 0 {
-		more = slices.Delete(slices.Clone(more), i, i+1)
 	}
 	if len(more) == 0 {
 		delete(x.more, key)
-		return
 	}
-	x.more[key] = more
 }
 
 // table holds the resources of one kind in the order of their creation.
