@@ -38,9 +38,12 @@ func selection(j config.Job) msgraph.Select {
 			s.Manager = true
 		}
 	}
-	s.Roles = slices.Contains(j.Mapping.Users.SourceAttributes(), "appRoleAssignments")
-	s.GroupObjects = j.Mapping.Groups.Enabled
 	return s
+}
+
+// usesRoles reports whether a mapping or filter of users reads their app roles.
+func usesRoles(j config.Job) bool {
+	return slices.Contains(j.Mapping.Users.SourceAttributes(), "appRoleAssignments")
 }
 
 // matching are the attributes by which objects are found at the target.

@@ -185,6 +185,8 @@ func newSource(j config.Job, lg *zap.Logger) (engine.Source, error) {
 		}
 		cfg.Scope = engine.Scope(j.Scope)
 		cfg.Select = selection(j)
+		cfg.Roles = usesRoles(j)
+		cfg.OnWait = patience(lg, "source")
 		src, err := msgraph.New(cfg, nil, lg.Named("msgraph"))
 		if err != nil {
 			return nil, j.Source.Locate(err)
@@ -203,6 +205,7 @@ func newTarget(j config.Job, lg *zap.Logger) (engine.Target, error) {
 		if err := j.Target.Decode(&cfg); err != nil {
 			return nil, err
 		}
+		cfg.OnWait = patience(lg, "target")
 		dst, err := scim.New(cfg, nil, lg.Named("scim"))
 		if err != nil {
 			return nil, j.Target.Locate(err)
@@ -210,6 +213,18 @@ func newTarget(j config.Job, lg *zap.Logger) (engine.Target, error) {
 		return dst, nil
 	default:
 		return nil, j.Target.Problem("type", fmt.Sprintf("no target of type %q; use scim", j.Target.Type))
+	}
+}
+
+// worthSaying is the shortest wait that the log mentions.
+const worthSaying = time.Second
+
+// patience logs that one side asked to wait, or that it is given time to recover.
+func patience(lg *zap.Logger, side string) func(time.Duration, int) {
+	return func(d time.Duration, status int) {
+		if d >= worthSaying {
+			lg.Info("waiting before the next request", zap.String("side", side), zap.Duration("duration", d), zap.Int("status", status))
+		}
 	}
 }
 
