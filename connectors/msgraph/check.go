@@ -61,7 +61,10 @@ func (k *checking) ask(ctx context.Context, name, path, query, permission string
 }
 
 func (k *checking) try(ctx context.Context, path, query, permission string) error {
-	c := call{place: atStart, template: path, permission: permission, asks: query, url: k.s.at(path, query), patience: checkPatience}
+	return k.list(ctx, call{place: atStart, template: path, permission: permission, asks: query, url: k.s.at(path, query), patience: checkPatience})
+}
+
+func (k *checking) list(ctx context.Context, c call) error {
 	return k.s.fetch(ctx, c, func(a *answer) error {
 		_, err := k.s.readList(a)
 		return err
@@ -168,6 +171,7 @@ func (k *checking) assignments(ctx context.Context) error {
 		k.found = append(k.found, engine.Finding{Name: "application", Level: engine.LevelInfo,
 			Detail: "the application lets people sign in without an assignment; only assigned ones are provisioned"})
 	}
-	_, err = k.ask(ctx, "read assignments", "servicePrincipals/"+app.id+"/appRoleAssignedTo", "$top=1", "Application.Read.All")
-	return err
+	c := call{place: atStart, template: "servicePrincipals/{id}/appRoleAssignedTo", permission: "Application.Read.All",
+		url: k.s.at("servicePrincipals/"+app.id+"/appRoleAssignedTo", "$top=1"), patience: checkPatience}
+	return k.grade("read assignments", k.list(ctx, c))
 }
