@@ -25,6 +25,10 @@ type Object struct {
 	Attributes []Attribute
 	// NoSoftDelete says that the target has no inactive objects (IsSoftDeletionSupported = false).
 	NoSoftDelete bool
+	// IgnoreUnresolved says that references which cannot be resolved are no failures (EscrowBehavior).
+	IgnoreUnresolved bool
+	// ExcludeFromReporting leaves the objects out of the counts.
+	ExcludeFromReporting bool
 }
 
 // Actions are the target object actions (4.3).
@@ -46,6 +50,9 @@ type Attribute struct {
 	FlowAlways bool // flowBehavior FlowAlways: sent with every update, also when equal
 	// FlowNull: a null source value clears the target (3.3). It is the conjunction of both gates.
 	FlowNull bool
+	// ExportMissingReferences sends the source id of a referenced object that has no link, instead
+	// of leaving the reference out (7.4).
+	ExportMissingReferences bool
 	// Definition of the target attribute: from the schema, or built in ([DefinitionOf]).
 	Definition Definition
 

@@ -53,7 +53,7 @@ func (m Mapping) Fingerprint() string {
 }
 
 func (o *Object) describe(w io.Writer) {
-	fmt.Fprintf(w, "object %t %+v %t\n", o.Enabled, o.Actions, o.NoSoftDelete)
+	fmt.Fprintf(w, "object %t %+v %t %t %t\n", o.Enabled, o.Actions, o.NoSoftDelete, o.IgnoreUnresolved, o.ExcludeFromReporting)
 	for i, groups := range [][]FilterGroup{o.Filter.Groups, o.Filter.Input, o.Filter.Category} {
 		for _, g := range groups {
 			fmt.Fprintf(w, "filter %d\n", i)
@@ -72,6 +72,6 @@ func (o *Object) describe(w io.Writer) {
 		if flow == "" {
 			flow = FlowAlways
 		}
-		fmt.Fprintf(w, "attribute %q %q %d %q %q %t %t %+v\n", a.Target, source, a.Match, a.Default, flow, a.FlowAlways, a.FlowNull, a.Definition)
+		fmt.Fprintf(w, "attribute %q %q %d %q %q %t %t %t %+v\n", a.Target, source, a.Match, a.Default, flow, a.FlowAlways, a.FlowNull, a.ExportMissingReferences, a.Definition)
 	}
 }

@@ -137,7 +137,9 @@ func TestFingerprint(t *testing.T) {
 		"title of the filter": func(s *ObjectSpec) { s.Filter[0].Name = "g" },
 		"blanks":              func(s *ObjectSpec) { s.Attributes[1].Source = " Not( [IsSoftDeleted] ) " },
 		"spelling":            func(s *ObjectSpec) { s.Attributes[0].Target = "USERNAME" },
-		"explicit defaults":   func(s *ObjectSpec) { s.Actions, s.Attributes[0].Apply = []string{"delete", "update", "create"}, "always" },
+		"explicit defaults": func(s *ObjectSpec) {
+			s.Actions, s.Attributes[0].Apply = []string{"delete", "update", "create"}, "always"
+		},
 	} {
 		if got := spec(change).Fingerprint(); got != base {
 			t.Errorf("%s changes the fingerprint", name)
