@@ -55,8 +55,8 @@ func (n *node) compareDates(left, right Value) (Value, error) {
 		if code != "" {
 			return Value{}, n.failArg(i, code, "compare a date with a date; see CDate", "is not a date")
 		}
-		if null { // blank text
-			return Bool(false), nil
+		if null { // blank text is no instant, so it differs from every one: CDate([x]) <> "" asks for a value
+			return n.unequal("a date and a blank text have no order")
 		}
 		ticks[i] = t
 	}

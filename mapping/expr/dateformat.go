@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -425,17 +424,4 @@ func (c clock) append(b []byte, item layoutItem) []byte {
 	default: // K
 		return append(b, 'Z')
 	}
-}
-
-// String is for failing tests.
-func (l *layout) String() string {
-	var b strings.Builder
-	for _, item := range l.items {
-		if item.token == 0 {
-			b.WriteString(strconv.Quote(item.text))
-		} else {
-			b.WriteString(strings.Repeat(string(item.token), item.n))
-		}
-	}
-	return b.String()
 }

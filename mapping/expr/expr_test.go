@@ -215,6 +215,22 @@ func TestClockAndDomain(t *testing.T) {
 	}
 }
 
+// Blanks that the canonical text adds must not make it too long to be parsed again.
+func TestLongestExpressionPrints(t *testing.T) {
+	t.Parallel()
+	text := `Join("",` + strings.Repeat("1,", 4995) + "1)"
+	if len(text) != 10_000 {
+		t.Fatalf("%d characters", len(text))
+	}
+	x := mustParse(t, text)
+	if x.String() != text {
+		t.Errorf("printed as %.40s…", x)
+	}
+	if shorter := mustParse(t, `Join("",1,1)`).String(); shorter != `Join("", 1, 1)` {
+		t.Errorf("printed as %s", shorter)
+	}
+}
+
 // Deep and long expressions fail or work, but never end the process.
 func TestLimits(t *testing.T) {
 	t.Parallel()

@@ -192,4 +192,11 @@ func TestConversions(t *testing.T) {
 	if _, ok := expr.String("x").Time(); ok {
 		t.Error("text has a time")
 	}
+	for _, v := range []expr.Value{expr.Int(7), expr.Decimal(7), expr.String("7")} {
+		i, isInt := v.Int()
+		f, isNumber := v.Float()
+		if isInt != (v.Kind() == expr.KindInteger) || isInt && i != 7 || isNumber != (v.Kind() != expr.KindString) || isNumber && f != 7 {
+			t.Errorf("%v: Int %d %v, Float %v %v", v, i, isInt, f, isNumber)
+		}
+	}
 }
