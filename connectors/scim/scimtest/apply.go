@@ -228,13 +228,12 @@ func onePrimary(list, more []any) []any {
 // settle brings attributes into the form in which the application keeps them: drops what is empty,
 // lists for multi-valued attributes, and the habits that concern storage. before is nil on create.
 func (k *resourceKind) settle(attrs, before map[string]any, q *Quirks) {
-	for _, name := range sortedKeys(attrs) {
-		a := k.attrs[strings.ToLower(name)]
-		switch v := attrs[name].(type) {
+	for name, v := range attrs {
+		switch v := v.(type) {
 		case nil:
 			delete(attrs, name)
 		case map[string]any:
-			if a != nil && a.MultiValued() {
+			if a := k.attrs[strings.ToLower(name)]; a != nil && a.MultiValued() {
 				attrs[name] = []any{v} // elimity lets a single element pass as it is
 			} else if len(v) == 0 {
 				delete(attrs, name)
@@ -244,18 +243,11 @@ func (k *resourceKind) settle(attrs, before map[string]any, q *Quirks) {
 				delete(attrs, name)
 			}
 		}
-		if a != nil && listed(q.Dropped, a, nil) {
-			restore(attrs, before, name)
-		}
+	}
+	if len(q.Dropped) > 0 {
+		k.drop(attrs, before, q)
 	}
 	delete(attrs, "password") // writeOnly, never returned
-	ext, _ := attrs[enterpriseURN].(map[string]any)
-	for name := range ext {
-		if a := k.find(enterpriseURN, name); a != nil && listed(q.Dropped, a, nil) {
-			old, _ := before[enterpriseURN].(map[string]any)
-			restore(ext, old, name)
-		}
-	}
 	if q.IgnoreActive && before != nil {
 		restore(attrs, before, "active")
 	}
@@ -270,6 +262,22 @@ func (k *resourceKind) settle(attrs, before map[string]any, q *Quirks) {
 			}
 		}
 		attrs["phoneNumbers"] = rewritten
+	}
+}
+
+// drop undoes the changes of attributes the application doesn't keep.
+func (k *resourceKind) drop(attrs, before map[string]any, q *Quirks) {
+	for _, name := range sortedKeys(attrs) {
+		if a := k.attrs[strings.ToLower(name)]; a != nil && listed(q.Dropped, a, nil) {
+			restore(attrs, before, name)
+		}
+	}
+	ext, _ := attrs[enterpriseURN].(map[string]any)
+	old, _ := before[enterpriseURN].(map[string]any)
+	for name := range ext {
+		if a := k.find(enterpriseURN, name); a != nil && listed(q.Dropped, a, nil) {
+			restore(ext, old, name)
+		}
 	}
 }
 

@@ -215,6 +215,9 @@ func (s *Server) put(k *resourceKind, e *entry, attributes map[string]any, c *ca
 
 // permitted checks a whole resource against what the quirks refuse; before is nil on create.
 func (k *resourceKind) permitted(attrs, before map[string]any, q *Quirks) *errors.ScimError {
+	if len(q.Refused) == 0 && len(q.Immutable) == 0 {
+		return nil
+	}
 	for name, v := range attrs {
 		a := k.attrs[strings.ToLower(name)]
 		switch {
