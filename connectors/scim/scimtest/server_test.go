@@ -18,7 +18,7 @@ const (
 	groupURN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 )
 
-// app is a server with the helpers of a test around it.
+// app is a server with what a test needs around it.
 type app struct {
 	*Server
 	t    testing.TB
