@@ -1,0 +1,203 @@
+package config
+
+import (
+	"net"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scimsync/scimsync/mapping"
+)
+
+// Bounds of a job's interval.
+const (
+	minInterval = time.Minute
+	maxInterval = 24 * time.Hour
+)
+
+// Kinds of connectors (contract section 3).
+var (
+	sourceTypes = []string{"msgraph", "scim", "ldap", "file"}
+	targetTypes = []string{"scim"}
+)
+
+var jobID = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+
+// check looks at what the kinds of the values do not tell.
+func (f *File) check(d *decoder) {
+	f.checkServer(d)
+	f.checkTemporal(d)
+	f.checkNotifications(d)
+	if u, err := url.Parse(f.Store.URL); f.Store.URL != "" && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "") {
+		// Not shown: it may hold a password.
+		d.fail("store.url", "write postgres://user@host/db, or \"\" for SQLite in dataDir", "it is no address of a PostgreSQL database")
+	}
+	if _, n := d.doc.find("jobs"); n != nil && n.kind == list && len(f.Jobs) == 0 {
+		d.fail("jobs", "write at least one job", "the list is empty")
+	}
+	first := map[string]int{}
+	for i := range f.Jobs {
+		j := &f.Jobs[i]
+		path := index("jobs", i)
+		if k, taken := first[j.ID]; taken {
+			d.fail(join(path, "id"), "give each job its own", "%q is the id of the job in line %d already", j.ID, d.doc.at(index("jobs", k)+".id").line)
+		} else if j.ID != "" {
+			first[j.ID] = i
+		}
+		j.check(d, path)
+		j.compile(d, path)
+		j.defaults()
+	}
+}
+
+func (f *File) checkServer(d *decoder) {
+	address(d, "server.listen", f.Server.Listen, "127.0.0.1:8080")
+	given(d, "server.token", f.Server.Token, "remove the key, and one is generated")
+	names := map[string]bool{}
+	for i, t := range f.Server.Tokens {
+		path := index("server.tokens", i)
+		if names[t.Name] && t.Name != "" {
+			d.fail(join(path, "name"), "give each token its own", "%q is the name of another token already", t.Name)
+		}
+		names[t.Name] = true
+		given(d, join(path, "token"), t.Token, "set one")
+	}
+}
+
+// given reports a secret that is written down and empty: whoever wrote it wants it to protect something.
+func given(d *decoder, path string, s Secret, remedy string) {
+	if _, n := d.doc.find(path); n != nil && n.kind == text && s.Empty() {
+		d.fail(path, remedy, "the token is empty")
+	}
+}
+
+func (f *File) checkTemporal(d *decoder) {
+	t := f.Temporal
+	address(d, "temporal.address", t.Address, "temporal.example.com:7233")
+	if t.Namespace == "" {
+		d.fail("temporal.namespace", "remove the key for default", "it is empty")
+	}
+	if t.TaskQueue == "" {
+		d.fail("temporal.taskQueue", "remove the key for scimsync", "it is empty")
+	}
+	switch {
+	case t.TLS.Cert != "" && t.TLS.Key == "":
+		d.fail("temporal.tls.key", "set the file of the private key", "it is missing beside cert")
+	case t.TLS.Key != "" && t.TLS.Cert == "":
+		d.fail("temporal.tls.cert", "set the file of the certificate", "it is missing beside key")
+	}
+}
+
+func (f *File) checkNotifications(d *decoder) {
+	if s := f.Notifications.SMTP; s != nil {
+		address(d, "notifications.smtp.address", s.Address, "mail.example.com:587")
+		mailAddress(d, "notifications.smtp.from", s.From)
+		if s.Username == "" && !s.Password.Empty() {
+			d.fail("notifications.smtp.username", "set the user that the password belongs to", "it is missing beside password")
+		}
+	}
+	for i, w := range f.Notifications.Webhooks {
+		u, err := url.Parse(w.URL)
+		if w.URL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+			d.fail(index("notifications.webhooks", i)+".url", "write https://host/path", "it is no web address")
+		}
+	}
+}
+
+// address checks host:port; "" is fine.
+func address(d *decoder, path, s, example string) {
+	if s == "" {
+		return
+	}
+	_, port, err := net.SplitHostPort(s)
+	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || n == 0 && path != "server.listen" {
+		d.fail(path, "write host:port, for example "+example, "it is no address")
+	}
+}
+
+func mailAddress(d *decoder, path, s string) {
+	if a, err := mail.ParseAddress(s); s != "" && (err != nil || !strings.Contains(a.Address, "@")) {
+		d.fail(path, "write somebody@example.com", "it is no mail address")
+	}
+}
+
+func (j *Job) check(d *decoder, path string) {
+	if j.ID != "" && !jobID.MatchString(j.ID) {
+		d.fail(join(path, "id"), "use 1 to 63 lower-case letters, digits and hyphens", "%q is no id of a job", j.ID)
+	}
+	if _, n := d.doc.find(join(path, "id")); n != nil && n.kind == text && n.text == "" {
+		d.fail(join(path, "id"), "use 1 to 63 lower-case letters, digits and hyphens", "it is empty")
+	}
+	if j.Interval < minInterval || j.Interval > maxInterval {
+		if _, n := d.doc.find(join(path, "interval")); n != nil && n.kind == text {
+			if _, err := time.ParseDuration(n.text); err == nil {
+				d.fail(join(path, "interval"), "write a duration from 1m to 24h", "it is out of bounds")
+			}
+		}
+	}
+	if t := j.Deletions.Threshold; t != nil && *t < 0 {
+		d.fail(path+".deletions.threshold", "write 0 to switch the guard off, or remove the key for the default", "it must not be negative")
+	}
+	for i, a := range j.Notify.Email {
+		mailAddress(d, index(path+".notify.email", i), a)
+	}
+	blockTypeIs(d, join(path, "source"), j.Source, sourceTypes)
+	blockTypeIs(d, join(path, "target"), j.Target, targetTypes)
+}
+
+func blockTypeIs(d *decoder, path string, b Block, types []string) {
+	for _, t := range types {
+		if b.Type == t {
+			return
+		}
+	}
+	if b.node != nil && b.node.get("type") != nil && b.node.get("type").kind == text {
+		d.fail(join(path, "type"), remedyFor(b.Type, types), "unknown value%s", shown(b.node.get("type")))
+	}
+}
+
+// compile makes the mappings ready for use.
+func (j *Job) compile(d *decoder, path string) {
+	if d.failed(join(path, "mappings")) {
+		return // what follows from a misspelt key need not be said
+	}
+	users, groups := mapping.ObjectSpec{}, mapping.ObjectSpec{}
+	if j.Mappings.Users != nil {
+		users = *j.Mappings.Users
+	}
+	if j.Mappings.Groups != nil {
+		groups = *j.Mappings.Groups
+	}
+	if app := j.Target.node.get("app"); app != nil && app.text == "webex" {
+		u, g := mapping.WebexSpecs()
+		if len(users.Attributes) == 0 {
+			users.Attributes = u.Attributes
+		}
+		if len(groups.Attributes) == 0 {
+			groups.Attributes = g.Attributes
+		}
+	}
+	groups.Groups = true
+	j.Mapping.Users = compileObject(d, join(path, "mappings.users"), users)
+	j.Mapping.Groups = compileObject(d, join(path, "mappings.groups"), groups)
+}
+
+func compileObject(d *decoder, path string, spec mapping.ObjectSpec) mapping.Object {
+	o, problems := mapping.Compile(spec)
+	for _, p := range problems {
+		field := join(path, p.Field)
+		if p.Warning {
+			d.warn(field, p.Hint, "%s", p.Message)
+			continue
+		}
+		at, n := d.doc.find(field)
+		if n != nil && p.Offset > 0 && n.letters.line > 0 {
+			at = position{n.letters.line, n.letters.column + p.Offset}
+		}
+		d.failAt(at, field, p.Hint, "%s", p.Message)
+	}
+	return o
+}

@@ -1,0 +1,345 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// Bounds that no honest file reaches. They keep aliases of aliases from growing without end.
+const (
+	maxBytes = 4 << 20
+	maxDepth = 50
+	maxNodes = 200_000
+)
+
+// kind is what a YAML value is.
+type kind string
+
+const (
+	text    kind = "text"
+	number  kind = "a number"
+	boolean kind = "true or false"
+	nothing kind = "nothing"
+	list    kind = "a list"
+	object  kind = "a block of keys"
+)
+
+type position struct{ line, column int }
+
+// node is a value of the file: anchors, aliases and merge keys are resolved, references replaced.
+type node struct {
+	kind    kind
+	text    string // of scalars
+	number  any    // int64, uint64 or float64
+	at      position
+	entries []entry // of an object, in the order of the file
+	items   []*node // of a list
+	// outside: the text has parts that are not written in the file (${env:NAME}, ${file:PATH}).
+	outside bool
+	// letters is where the first letter of text stands if the text is written as it is, on one line.
+	letters position
+	size    int // nodes in the tree
+}
+
+type entry struct {
+	key   string
+	at    position
+	value *node
+}
+
+func (n *node) get(key string) *node {
+	if n == nil {
+		return nil
+	}
+	for _, e := range n.entries {
+		if e.key == key {
+			return e.value
+		}
+	}
+	return nil
+}
+
+// document is a parsed file.
+type document struct {
+	name string
+	root *node // nil: the file is empty
+}
+
+func (d *document) problem(at position, path, message string) Problem {
+	return Problem{File: d.name, Line: at.line, Column: at.column, Path: path, Message: message}
+}
+
+// at returns the place of the value at path or of the innermost thing around it that exists. Values
+// that span lines stand where their key stands.
+func (d *document) at(path string) position {
+	p, _ := d.find(path)
+	return p
+}
+
+// find returns the place of path as at does, and the value if there is one.
+func (d *document) find(path string) (position, *node) {
+	place, n := position{1, 1}, d.root
+	if n == nil {
+		return place, nil
+	}
+	for _, step := range steps(path) {
+		var next *node
+		if i, err := strconv.Atoi(step); err == nil && n.kind == list {
+			if i < len(n.items) {
+				next = n.items[i]
+				place = next.at
+			}
+		} else {
+			for _, e := range n.entries {
+				if e.key == step {
+					next, place = e.value, e.at
+					if next.kind != object && next.kind != list && next.kind != nothing {
+						place = next.at
+					}
+					break
+				}
+			}
+		}
+		if next == nil {
+			return place, nil
+		}
+		n = next
+	}
+	return place, n
+}
+
+// steps splits jobs[0].auth.token into jobs, 0, auth, token.
+func steps(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+
+// builder turns the parser's tree into ours.
+type builder struct {
+	*report
+	refs    references
+	anchors map[string]*node
+	nodes   int
+	broken  bool
+}
+
+// parse reads a YAML text. Whatever it finds wrong goes to the report; the document is as much as
+// could be read.
+func parse(name string, data []byte, refs references) *report {
+	r := &report{doc: &document{name: name}}
+	if len(data) > maxBytes {
+		r.failAt(position{1, 1}, "", "split it up", "the file has %d bytes, more than the %d that a configuration may have", len(data), maxBytes)
+		return r
+	}
+	f, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		r.syntax(err, data)
+		return r
+	}
+	b := &builder{report: r, refs: refs, anchors: map[string]*node{}}
+	for _, doc := range f.Docs {
+		switch {
+		case doc.Body == nil:
+		case doc.Body.Type() == ast.DirectiveType: // %YAML 1.2
+		case r.doc.root == nil:
+			r.doc.root = b.node(doc.Body, "", 0)
+		default:
+			r.failAt(placeOf(doc.Body.GetToken()), "", "keep one", "a second YAML document starts here")
+		}
+	}
+	return r
+}
+
+// syntax brings an error of the parser into our form.
+func (r *report) syntax(err error, data []byte) {
+	at, reason := position{1, 1}, err.Error()
+	if e, ok := errors.AsType[yaml.Error](err); ok {
+		reason = e.GetMessage()
+		if t := e.GetToken(); t != nil {
+			at = placeOf(t)
+		}
+	}
+	remedy := "compare the indentation and the quotes with the lines around it"
+	line := ""
+	if lines := strings.Split(string(data), "\n"); at.line <= len(lines) {
+		line = lines[at.line-1]
+	}
+	switch {
+	case strings.Contains(reason, "tab character"), strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
+		remedy = "indent with spaces"
+	case strings.Contains(line, "${") && strings.ContainsAny(line[:strings.Index(line, "${")], "{["):
+		remedy = `inside { } and [ ] put references in quotes: "${env:NAME}"`
+	}
+	r.failAt(at, "", remedy, "no valid YAML: %s", reason)
+}
+
+func placeOf(t *token.Token) position {
+	if t == nil || t.Position == nil {
+		return position{1, 1}
+	}
+	return position{max(t.Position.Line, 1), max(t.Position.Column, 1)}
+}
+
+// node converts a value. It never returns nil.
+func (b *builder) node(n ast.Node, path string, depth int) *node {
+	out := &node{kind: nothing, size: 1}
+	if n == nil {
+		return out
+	}
+	out.at = placeOf(n.GetToken())
+	if b.nodes++; b.broken || depth > maxDepth || b.nodes > maxNodes {
+		if !b.broken {
+			b.failAt(out.at, path, "write it more simply", "the file is nested or repeated beyond what a configuration needs")
+		}
+		b.broken = true
+		return out
+	}
+	switch n := n.(type) {
+	case *ast.NullNode:
+	case *ast.StringNode:
+		b.text(out, n.Value, n.Token, path)
+	case *ast.LiteralNode:
+		b.text(out, n.Value.Value, nil, path)
+	case *ast.BoolNode:
+		out.kind, out.text = boolean, strconv.FormatBool(n.Value)
+	case *ast.IntegerNode:
+		out.kind, out.text, out.number = number, n.Token.Value, n.Value
+	case *ast.FloatNode:
+		out.kind, out.text, out.number = number, n.Token.Value, n.Value
+	case *ast.InfinityNode:
+		out.kind, out.text, out.number = number, n.Token.Value, n.Value
+	case *ast.NanNode:
+		out.kind, out.text, out.number = number, n.Token.Value, n.GetValue()
+	case *ast.SequenceNode:
+		out.kind = list
+		for i, v := range n.Values {
+			item := b.node(v, index(path, i), depth+1)
+			out.items = append(out.items, item)
+			out.size += item.size
+		}
+	case ast.MapNode:
+		b.object(out, n, path, depth)
+	case *ast.AnchorNode:
+		v := b.node(n.Value, path, depth+1)
+		b.anchors[n.Name.GetToken().Value] = v
+		return v
+	case *ast.AliasNode:
+		return b.alias(out, n, path)
+	case *ast.TagNode:
+		v := b.node(n.Value, path, depth+1)
+		if n.Start.Value != "!!str" || v.kind == list || v.kind == object {
+			b.failAt(out.at, path, "remove it", "the tag %s has no meaning here", n.Start.Value)
+			return v
+		}
+		v.kind = text
+		return v
+	default:
+		b.failAt(out.at, path, "write plain keys and values", "YAML of the kind %q has no meaning here", n.Type().YAMLName())
+	}
+	return out
+}
+
+func (b *builder) alias(out *node, n *ast.AliasNode, path string) *node {
+	name := n.Value.GetToken().Value
+	v, ok := b.anchors[name]
+	if !ok {
+		b.failAt(out.at, path, "write &"+name+" before the value to repeat", "the alias *%s repeats nothing", name)
+		return out
+	}
+	b.nodes += v.size
+	return v
+}
+
+// text takes a string and replaces the references in it.
+func (b *builder) text(out *node, s string, t *token.Token, path string) {
+	out.kind, out.text = text, s
+	if t != nil && !strings.Contains(t.Origin, "\n") || t != nil && strings.Count(strings.TrimSpace(t.Origin), "\n") == 0 {
+		out.letters = out.at
+		quoted := t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType
+		if quoted {
+			out.letters.column++
+		}
+		if quoted && strings.Contains(t.Origin, `\`) && t.Type == token.DoubleQuoteType || strings.Contains(t.Origin, "''") {
+			out.letters = position{} // the letters in the file are others
+		}
+	}
+	replaced, outside, err := b.refs.replace(s)
+	if err != nil {
+		b.failAt(out.at, path, err.remedy, "%s", err.reason)
+	}
+	if replaced != s {
+		out.text, out.letters = replaced, position{}
+	}
+	out.outside = outside
+}
+
+func (b *builder) object(out *node, m ast.MapNode, path string, depth int) {
+	out.kind = object
+	var merged []*node
+	seen := map[string]position{}
+	for it := m.MapRange(); it.Next(); {
+		k := it.Key()
+		at := placeOf(k.GetToken())
+		if len(out.entries) == 0 && len(merged) == 0 {
+			out.at = at
+		}
+		if k.IsMergeKey() {
+			merged = append(merged, b.node(it.Value(), path, depth+1))
+			continue
+		}
+		scalar, ok := k.(ast.ScalarNode)
+		if !ok {
+			b.failAt(at, path, "write a plain word", "this is no name of a key")
+			continue
+		}
+		key := fmt.Sprint(scalar.GetValue())
+		v := b.node(it.Value(), join(path, key), depth+1)
+		out.size += v.size
+		if first, ok := seen[key]; ok {
+			b.failAt(at, join(path, key), "keep one of the two", "given a second time, first in line %d", first.line)
+			continue
+		}
+		seen[key] = at
+		if v.at == (position{}) {
+			v.at = at
+		}
+		out.entries = append(out.entries, entry{key, at, v})
+	}
+	for _, from := range merged {
+		b.merge(out, from, path)
+	}
+}
+
+// merge adds the entries of a merge key (<<) that the object does not have itself.
+func (b *builder) merge(out, from *node, path string) {
+	switch from.kind {
+	case object:
+		for _, e := range from.entries {
+			if out.get(e.key) == nil {
+				out.entries = append(out.entries, e)
+				out.size += e.value.size
+			}
+		}
+	case list:
+		for _, item := range from.items {
+			b.merge(out, item, path)
+		}
+	default:
+		b.failAt(from.at, join(path, "<<"), "write <<: *name of a block of keys", "only a block of keys can be merged")
+	}
+}
