@@ -1,0 +1,184 @@
+package scim
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"go.uber.org/zap"
+
+	"github.com/scimsync/scimsync/engine"
+)
+
+// maxEmptyPages in a row are read in a cursor listing before it counts as broken (22.3).
+const maxEmptyPages = 20
+
+// List implements [engine.Lister] (section 22).
+func (c *Client) List(ctx context.Context, k engine.Kind, yield func(engine.Resource) error) (bool, error) {
+	l := &listing{c: c, k: k, count: c.set.Page.Size, seen: map[string]bool{}, yield: yield}
+	complete, err := l.run(ctx)
+	return complete, c.settled(err)
+}
+
+// listing is one enumeration under way.
+type listing struct {
+	c         *Client
+	k         engine.Kind
+	count     int // 0: the server does not take count
+	seen      map[string]bool
+	twice     bool // an id came on more than one page
+	restarted bool
+	yield     func(engine.Resource) error
+}
+
+func (l *listing) run(ctx context.Context) (bool, error) {
+	start, cursor, byCursor := 1, "", l.c.set.Page.Mode == "cursor"
+	empties := 0
+	for pages := 0; ; pages++ {
+		if pages >= l.c.set.Page.MaxPages || len(l.seen) > l.c.set.Page.MaxResources {
+			return false, l.broken("it has more pages or results than page.maxPages and page.maxResources allow")
+		}
+		p, again, err := l.page(ctx, start, cursor, byCursor)
+		if err != nil {
+			return false, err
+		}
+		if again { // an expired cursor, or a count that is not taken: from the start, once each
+			start, cursor, empties = 1, "", 0
+			continue
+		}
+		news, err := l.deliver(p)
+		if err != nil {
+			return false, err
+		}
+		r := len(p.resources)
+		if p.next != "" && l.c.set.Page.Mode != "index" {
+			if p.next == cursor {
+				return false, l.broken("it returned the same cursor twice")
+			}
+			if empties++; r > 0 {
+				empties = 0
+			}
+			if empties > maxEmptyPages {
+				return false, l.broken("it returned too many empty pages")
+			}
+			cursor, byCursor = p.next, true
+			continue
+		}
+		if byCursor {
+			return !l.twice, nil
+		}
+		if r == 0 {
+			return l.whole(p), nil
+		}
+		if news == 0 && pages > 0 {
+			return false, l.broken("it returned the same results for another startIndex")
+		}
+		start += r // never itemsPerPage and never count: both are wrong on some servers
+		if p.total >= 0 && start > p.total && r < l.count {
+			return l.whole(p), nil
+		}
+	}
+}
+
+// whole reports whether nothing can be missing: only then may absence be concluded from a listing.
+func (l *listing) whole(p page) bool {
+	return !l.twice && (p.total < 0 || p.total == len(l.seen))
+}
+
+func (l *listing) deliver(p page) (news int, err error) {
+	for i := range p.resources {
+		r := &p.resources[i]
+		if r.ID == "" {
+			return news, l.c.badAnswer(opList, http.StatusOK, "the list holds a resource without id")
+		}
+		if l.seen[r.ID] {
+			l.twice = true
+			continue
+		}
+		l.seen[r.ID] = true
+		news++
+		if err := l.yield(r.Resource); err != nil {
+			return news, err
+		}
+	}
+	return news, nil
+}
+
+func (l *listing) broken(why string) error {
+	return l.c.fail(engine.OutcomeEscrow, engine.CodePaginationBroken, "the listing cannot be trusted: %s", why)
+}
+
+// page reads one page. again asks to start anew.
+func (l *listing) page(ctx context.Context, start int, cursor string, byCursor bool) (p page, again bool, err error) {
+	var b []byte
+	if l.k == engine.Group {
+		b = append(b, "excludedAttributes=members&"...)
+	}
+	if byCursor {
+		b = append(b, "cursor="...)
+		b = appendEscaped(b, cursor, false)
+	} else {
+		b = strconv.AppendInt(append(b, "startIndex="...), int64(start), 10)
+	}
+	if l.count > 0 {
+		b = strconv.AppendInt(append(b, "&count="...), int64(l.count), 10)
+	}
+	rep, err := l.c.send(ctx, request{op: opList, kind: l.k, method: http.MethodGet, path: endpoint(l.k), template: endpoint(l.k), query: string(b)})
+	if f := asFailure(err); f != nil {
+		switch {
+		case f.said.scimType == "invalidCount" && l.count > 0:
+			l.count = 0
+			return page{}, true, nil
+		case slices.Contains([]string{"invalidCursor", "expiredCursor"}, f.said.scimType) && byCursor:
+			if !l.restarted {
+				l.restarted = true
+				l.c.log.Warn("the target forgot the cursor of a listing; it starts again", zap.String("path", endpoint(l.k)))
+				return page{}, true, nil
+			}
+			return page{}, false, l.broken("its cursor expired again")
+		case (f.status == http.StatusRequestEntityTooLarge || f.said.scimType == "tooMany") && l.count > 1:
+			l.count /= 2
+			return page{}, true, nil
+		case f.status == http.StatusBadRequest && start > 1:
+			return page{}, false, l.broken("the target refuses a startIndex of " + strconv.Itoa(start))
+		}
+	}
+	if asTooLarge(err) && l.count > 1 {
+		l.count /= 2
+		return page{}, true, nil
+	}
+	if err != nil {
+		return page{}, false, err
+	}
+	if p, err = parsePage(rep.body, l.k, l.c.set.limits); err != nil {
+		return page{}, false, l.c.badAnswer(opList, rep.status, notJSON(rep.body, err))
+	}
+	return p, false, nil
+}
+
+// scan finds objects without filters, by listing everything (9.7). An untrustworthy listing means
+// no match and no conclusion.
+func (c *Client) scan(ctx context.Context, k engine.Kind, by []engine.Value) ([]resource, engine.Path, error) {
+	hits := make([][]resource, len(by))
+	complete, err := c.List(ctx, k, func(r engine.Resource) error {
+		for i, v := range by {
+			if got := v.Path.Read(r.Attributes); got != nil && !empty(v.Value) && c.sameValue(k, v, got) {
+				hits[i] = append(hits[i], resource{Resource: r})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, engine.Path{}, err
+	}
+	if !complete {
+		return nil, engine.Path{}, c.fail(engine.OutcomeEscrow, engine.CodePaginationBroken, "the listing that stands in for a search is not complete")
+	}
+	for i, found := range hits {
+		if len(found) > 0 {
+			return found, by[i].Path, nil
+		}
+	}
+	return nil, engine.Path{}, nil
+}
