@@ -161,43 +161,82 @@ func blockTypeIs(d *decoder, path string, b Block, types []string) {
 
 // compile makes the mappings ready for use.
 func (j *Job) compile(d *decoder, path string) {
+	_, written := d.doc.find(join(path, "mappings"))
+	if j.Schema != "" {
+		if written != nil {
+			d.fail(join(path, "schema"), "remove one of the two", "schema and mappings are both given")
+		}
+		j.loadSchema(d, join(path, "schema"))
+		return
+	}
 	if d.failed(join(path, "mappings")) {
 		return // what follows from a misspelt key need not be said
 	}
-	users, groups := mapping.ObjectSpec{}, mapping.ObjectSpec{}
-	if j.Mappings.Users != nil {
-		users = *j.Mappings.Users
+	app := ""
+	if n := j.Target.node.get("app"); n != nil {
+		app = n.text
 	}
-	if j.Mappings.Groups != nil {
-		groups = *j.Mappings.Groups
+	users, groups := defaultSpecs(app)
+	j.Mapping.Users = compileObject(d, join(path, "mappings.users"), j.Mappings.Users, users)
+	j.Mapping.Groups = compileObject(d, join(path, "mappings.groups"), j.Mappings.Groups, groups)
+	if !j.Mapping.Users.Enabled && !j.Mapping.Groups.Enabled {
+		d.warn(join(path, "mappings"), "enable one, or set enabled: false on the job", "users and groups are both switched off, so the job does nothing")
 	}
-	if app := j.Target.node.get("app"); app != nil && app.text == "webex" {
-		u, g := mapping.WebexSpecs()
-		if len(users.Attributes) == 0 {
-			users.Attributes = u.Attributes
-		}
-		if len(groups.Attributes) == 0 {
-			groups.Attributes = g.Attributes
-		}
-	}
-	groups.Groups = true
-	j.Mapping.Users = compileObject(d, join(path, "mappings.users"), users)
-	j.Mapping.Groups = compileObject(d, join(path, "mappings.groups"), groups)
 }
 
-func compileObject(d *decoder, path string, spec mapping.ObjectSpec) mapping.Object {
+// defaultSpecs are the mappings that apply where a job has none.
+func defaultSpecs(app string) (users, groups mapping.ObjectSpec) {
+	if app == "webex" {
+		return mapping.WebexSpecs()
+	}
+	return users, mapping.ObjectSpec{Groups: true} // Compile knows the default
+}
+
+// compileObject compiles what is written, with the attributes of the default if none are.
+func compileObject(d *decoder, path string, written *mapping.ObjectSpec, byDefault mapping.ObjectSpec) mapping.Object {
+	spec := byDefault
+	if written != nil {
+		spec = *written
+		spec.Groups = byDefault.Groups
+		if len(spec.Attributes) == 0 {
+			spec.Attributes = byDefault.Attributes
+		}
+	}
 	o, problems := mapping.Compile(spec)
 	for _, p := range problems {
 		field := join(path, p.Field)
-		if p.Warning {
-			d.warn(field, p.Hint, "%s", p.Message)
-			continue
-		}
 		at, n := d.doc.find(field)
 		if n != nil && p.Offset > 0 && n.letters.line > 0 {
 			at = position{n.letters.line, n.letters.column + p.Offset}
 		}
-		d.failAt(at, field, p.Hint, "%s", p.Message)
+		if p.Warning {
+			d.warnAt(at, field, p.Hint, "%s", p.Message)
+		} else {
+			d.failAt(at, field, p.Hint, "%s", p.Message)
+		}
 	}
 	return o
+}
+
+// maxSchemaBytes is many times the size of the largest known schema.
+const maxSchemaBytes = 64 << 20
+
+// loadSchema takes the mapping from an exported synchronization schema.
+func (j *Job) loadSchema(d *decoder, path string) {
+	data, err := readFile(j.Schema, maxSchemaBytes)
+	if err != nil {
+		d.fail(path, "check the path, which starts at the folder of the configuration file, and the permissions", "the file %s cannot be read: %v", j.Schema, reasonOf(err))
+		return
+	}
+	s, found := mapping.LoadSchema(data)
+	for _, x := range found {
+		if x.Severity == mapping.SeverityError {
+			d.fail(path, "", "%s: %s", j.Schema, x)
+		} else {
+			d.warn(path, "", "%s: %s", j.Schema, x)
+		}
+	}
+	if s != nil {
+		j.Mapping = s.Mapping()
+	}
 }

@@ -142,7 +142,7 @@ func (f *File) setDefaults() {
 // Load reads and checks the file at path. Variables come from getenv, usually os.LookupEnv. An error is
 // of type [Problems].
 func Load(path string, getenv func(string) (string, bool)) (*File, Warnings, error) {
-	data, err := readFile(path)
+	data, err := readFile(path, maxBytes)
 	if err != nil {
 		where, abs := path, path
 		if p, e := filepath.Abs(path); e == nil {

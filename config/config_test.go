@@ -26,3 +26,15 @@ func TestContractExample(t *testing.T) {
 	}
 	t.Logf("%+v", f)
 }
+
+func TestTemplate(t *testing.T) {
+	for _, app := range []string{"", "webex", "aws-iic"} {
+		text, err := Template(TemplateOptions{Source: "msgraph", Target: "scim", App: app})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Log(text)
+		_, w, err := Parse("scimsync.yaml", []byte(text), func(string) (string, bool) { return "x", true })
+		t.Log(w, err)
+	}
+}

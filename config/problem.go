@@ -106,7 +106,11 @@ func (r *report) failAt(at position, path, remedy, format string, args ...any) {
 }
 
 func (r *report) warn(path, remedy, format string, args ...any) {
-	r.warnings = append(r.warnings, Warning(r.doc.problem(r.doc.at(path), path, message(remedy, format, args...))))
+	r.warnAt(r.doc.at(path), path, remedy, format, args...)
+}
+
+func (r *report) warnAt(at position, path, remedy, format string, args ...any) {
+	r.warnings = append(r.warnings, Warning(r.doc.problem(at, path, message(remedy, format, args...))))
 }
 
 // failed reports whether there is a problem at path or below it.

@@ -76,7 +76,7 @@ func (r references) file(name string) (string, *mistake) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.dir, path)
 	}
-	data, err := readFile(path)
+	data, err := readFile(path, maxFileBytes)
 	if err != nil {
 		return "", &mistake{fmt.Sprintf("the file %s cannot be read: %v", path, reasonOf(err)), "check the path, which starts at the folder of the configuration file, and the permissions"}
 	}
@@ -84,15 +84,15 @@ func (r references) file(name string) (string, *mistake) {
 	return strings.TrimSuffix(text, "\r"), nil
 }
 
-func readFile(path string) ([]byte, error) {
+func readFile(path string, maxBytes int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err == nil && len(data) > maxFileBytes {
-		err = fmt.Errorf("it has more than %d bytes", maxFileBytes)
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err == nil && int64(len(data)) > maxBytes {
+		err = fmt.Errorf("it has more than %d bytes", maxBytes)
 	}
 	return data, err
 }
