@@ -37,7 +37,7 @@ type LosesAnswers interface {
 	LoseNextCreate()
 }
 
-const manager = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"
+const managerPath = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"
 
 // TestTarget is the suite that every [engine.Target] passes. open makes a target in front of an
 // application without users and groups; both live as long as the subtest.
@@ -391,13 +391,13 @@ func targetRenamesWithDisable(t *testing.T, target engine.Target, w TargetWorld)
 
 func targetSetsManagers(t *testing.T, target engine.Target, w TargetWorld) {
 	id, boss, other := mustCreate(t, target, "noor"), mustCreate(t, target, "ida"), mustCreate(t, target, "liv")
-	mustUpdate(t, target, engine.User, id, change(manager, nil, boss))
-	wantRead(t, w, engine.User, id, manager, boss)
-	mustUpdate(t, target, engine.User, id, change(manager, boss, other), change("title", "Pilot", "Deputy"))
-	wantRead(t, w, engine.User, id, manager, other)
+	mustUpdate(t, target, engine.User, id, change(managerPath, nil, boss))
+	wantRead(t, w, engine.User, id, managerPath, boss)
+	mustUpdate(t, target, engine.User, id, change(managerPath, boss, other), change("title", "Pilot", "Deputy"))
+	wantRead(t, w, engine.User, id, managerPath, other)
 	wantRead(t, w, engine.User, id, "title", "Deputy")
-	mustUpdate(t, target, engine.User, id, change(manager, other, nil))
-	wantRead(t, w, engine.User, id, manager, nil)
+	mustUpdate(t, target, engine.User, id, change(managerPath, other, nil))
+	wantRead(t, w, engine.User, id, managerPath, nil)
 }
 
 func targetDeletes(t *testing.T, target engine.Target, w TargetWorld) {
