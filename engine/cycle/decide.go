@@ -159,6 +159,10 @@ func (r *Runner) unwritten(c engine.Cycle, q engine.Queued, f decide.Facts, op e
 		s.Bucket = engine.BucketUnchanged
 	}
 	r.relink(&s, q, f, op, nil)
+	if q.Link == nil && f.State == engine.HardDeleted {
+		s.Bucket = "" // nobody is left to be counted, here or there
+		return s
+	}
 	// Who was never in scope and is not now has no place in the log (U9b, U22b).
 	if op.Rule != "U9b" && op.Rule != "U22b" {
 		s.Log = r.entry(c, q, op)

@@ -1,6 +1,7 @@
 package cycle
 
 import (
+	"crypto/rand"
 	"time"
 
 	"github.com/scimsync/scimsync/engine"
@@ -50,7 +51,7 @@ func (e *evaluator) facts(q engine.Queued) decide.Facts {
 		Kind: q.Kind, State: o.State, Factors: x, Link: q.Link, Mapping: m, Options: e.job.Options,
 		Doubt: e.doubt || (q.Link != nil && q.Link.Verify),
 	}
-	f.Desired, f.MappingError = m.Evaluate(src, &expr.Env{Now: e.now})
+	f.Desired, f.MappingError = m.Evaluate(src, &expr.Env{Now: e.now, Rand: rand.Reader})
 	return f
 }
 
