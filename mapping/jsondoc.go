@@ -37,18 +37,9 @@ func (o *jsonObject) set(name string, v any) *jsonObject {
 	return o
 }
 
-// fill appends a member unless the object has it.
-func (o *jsonObject) fill(name string, v any) {
-	if _, ok := o.values[name]; !ok {
-		o.set(name, v)
-	}
-}
-
-func (o *jsonObject) remove(name string) {
-	if _, ok := o.values[name]; ok {
-		delete(o.values, name)
-		o.names = slices.DeleteFunc(o.names, func(n string) bool { return n == name })
-	}
+func (o *jsonObject) has(name string) bool {
+	_, ok := o.values[name]
+	return ok
 }
 
 // maxDocument limits the nesting of a document; the tree form of an expression nests two levels a call.
@@ -181,26 +172,33 @@ func encodeText(b *bytes.Buffer, s string) {
 	b.Truncate(b.Len() - 1) // the encoder ends with a line feed
 }
 
-// cloneDocument copies v deeply.
-func cloneDocument(v any) any {
+// cloner copies documents deeply and remembers which object became which.
+type cloner map[*jsonObject]*jsonObject
+
+func (c cloner) clone(v any) any {
 	switch v := v.(type) {
 	case *jsonObject:
-		if v == nil {
-			return nil
-		}
-		o := newObject()
-		for _, name := range v.names {
-			o.set(name, cloneDocument(v.values[name]))
-		}
-		return o
+		return c.object(v)
 	case []any:
 		list := make([]any, len(v))
 		for i, e := range v {
-			list[i] = cloneDocument(e)
+			list[i] = c.clone(e)
 		}
 		return list
 	}
 	return v
+}
+
+func (c cloner) object(o *jsonObject) *jsonObject {
+	if o == nil {
+		return nil
+	}
+	out := newObject()
+	for _, name := range o.names {
+		out.set(name, c.clone(o.values[name]))
+	}
+	c[o] = out
+	return out
 }
 
 // sameDocument compares two values regardless of the order of members.

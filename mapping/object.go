@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -64,14 +65,16 @@ func (o *Object) describe(w io.Writer) {
 	}
 	for i := range o.Attributes {
 		a := &o.Attributes[i]
-		source := "none"
-		if a.Source != nil {
-			source = a.Source.String()
-		}
-		flow := a.Flow
-		if flow == "" {
-			flow = FlowAlways
-		}
-		fmt.Fprintf(w, "attribute %q %q %d %q %q %t %t %t %+v\n", a.Target, source, a.Match, a.Default, flow, a.FlowAlways, a.FlowNull, a.ExportMissingReferences, a.Definition)
+		fmt.Fprintf(w, "attribute %s %+v\n", a.describe(), a.Definition)
 	}
+}
+
+// describe is equal for mappings that decide alike, given the same definition.
+func (a *Attribute) describe() string {
+	source := "none"
+	if a.Source != nil {
+		source = a.Source.String()
+	}
+	return fmt.Sprintf("%q %q %d %q %q %t %t %t", a.Target, source, a.Match, a.Default, cmp.Or(a.Flow, FlowAlways),
+		a.FlowAlways, a.FlowNull, a.ExportMissingReferences)
 }

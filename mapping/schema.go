@@ -17,12 +17,24 @@ type Schema struct {
 	document *jsonObject
 	root     *jsonObject // the schema itself: document, or its member "schema" in an exported template
 	mapping  Mapping
-	users    *jsonObject // the object mappings that Mapping came from; nil if there is none
-	groups   *jsonObject
+	users    part // where Mapping came from
+	groups   part
+	outbound *jsonObject // the first rule that is run
+	from, to *jsonObject // its directories
+}
+
+// part are the pieces of a document that one object mapping consists of; zero if there is none.
+type part struct {
+	mapping *jsonObject // the object mapping
+	source  *jsonObject // definition of the source object
+	target  *jsonObject // definition of the target object
 }
 
 // Mapping is what the schema makes a job do. A kind of objects that it does not map is disabled.
 func (s *Schema) Mapping() Mapping { return s.mapping }
+
+// JSON is the schema with everything that it came with, members in their order.
+func (s *Schema) JSON() []byte { return encodeDocument(s.document) }
 
 // SourceDirectoryID is the id of the cloud directory in every exported schema.
 const SourceDirectoryID = "66e4a8cc-1b7b-435e-95f8-f06cea133828"
@@ -51,11 +63,13 @@ type loader struct {
 }
 
 type directory struct {
+	raw     *jsonObject
 	source  bool
 	objects map[string]*objectDefinition
 }
 
 type objectDefinition struct {
+	raw          *jsonObject
 	attributes   []*attributeDefinition
 	byName       map[string]*attributeDefinition // as written, for the source
 	byKey        map[string]*attributeDefinition // by path, for the target
@@ -254,7 +268,7 @@ func (l *loader) readDirectories(list []any, at string) {
 	l.directories = map[string]*directory{}
 	l.objects(list, at, func(o *jsonObject, at string) {
 		name := l.text(o, "name", at)
-		d := &directory{objects: map[string]*objectDefinition{}}
+		d := &directory{raw: o, objects: map[string]*objectDefinition{}}
 		d.source = strings.EqualFold(l.text(o, "id", at), SourceDirectoryID) ||
 			slices.ContainsFunc(sourceDirectoryNames, func(s string) bool { return strings.EqualFold(s, name) })
 		l.objects(l.list(o, "objects", at), pointer(at, "objects"), func(o *jsonObject, at string) {
@@ -265,7 +279,7 @@ func (l *loader) readDirectories(list []any, at string) {
 }
 
 func (l *loader) readObject(o *jsonObject, at string) *objectDefinition {
-	d := &objectDefinition{byName: map[string]*attributeDefinition{}, byKey: map[string]*attributeDefinition{}}
+	d := &objectDefinition{raw: o, byName: map[string]*attributeDefinition{}, byKey: map[string]*attributeDefinition{}}
 	m := l.metadata(o, at)
 	d.noSoftDelete = strings.EqualFold(m["IsSoftDeletionSupported"], "false")
 	if name := m["PropertyNameSoftDeleted"]; name != IsSoftDeleted {
@@ -324,6 +338,9 @@ func (l *loader) readRules(s *Schema, list []any, at string) {
 			"no rule leads from the cloud directory to a target, so there is nothing to do")
 	}
 	slices.SortStableFunc(rules, func(a, b rule) int { return cmp.Compare(a.priority, b.priority) })
+	if len(rules) > 0 {
+		s.outbound, s.from, s.to = rules[0].object, rules[0].source.raw, rules[0].target.raw
+	}
 	for _, r := range rules {
 		l.objects(l.list(r.object, "objectMappings", r.at), pointer(r.at, "objectMappings"), func(o *jsonObject, at string) {
 			l.readObjectMapping(s, r, o, at)

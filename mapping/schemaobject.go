@@ -42,12 +42,12 @@ func (l *loader) readObjectMapping(s *Schema, r rule, o *jsonObject, at string) 
 	}
 	om.read(o)
 	om.object.prepare()
-	s.take(l, o, at, sourceName, targetName, om.object)
+	s.take(l, part{o, om.source.raw, om.target.raw}, at, sourceName, targetName, om.object)
 }
 
 // take keeps the first object mapping of users and of groups.
-func (s *Schema) take(l *loader, o *jsonObject, at, sourceName, targetName string, object Object) {
-	var where **jsonObject
+func (s *Schema) take(l *loader, p part, at, sourceName, targetName string, object Object) {
+	var where *part
 	var to *Object
 	switch {
 	case strings.EqualFold(sourceName, "User") && strings.HasSuffix(strings.ToLower(targetName), "user"):
@@ -58,11 +58,11 @@ func (s *Schema) take(l *loader, o *jsonObject, at, sourceName, targetName strin
 		l.warn(ObjectIgnored, at, sourceName, "disable it to silence this warning", "only users and groups are provisioned; %s to %s is not run", sourceName, targetName)
 		return
 	}
-	if *where != nil {
+	if where.mapping != nil {
 		l.warn(ObjectIgnored, at, sourceName, "combine the two, or use one job for each", "an earlier mapping of %s objects is run, this one is not", sourceName)
 		return
 	}
-	*where, *to = o, object
+	*where, *to = p, object
 }
 
 func (m *objectMapping) read(o *jsonObject) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -313,19 +314,27 @@ func (c *compiler) matching(specs []AttributeSpec) {
 	}
 }
 
-// sourceNames are the attributes of section 7, for finding misspelt ones.
-var sourceNames = []string{
-	"objectId", "accountEnabled", IsSoftDeleted, AppRoleAssignments, "city", "companyName", "country", "department",
-	"dirSyncEnabled", "displayName", "employeeHireDate", "employeeId", "employeeLeaveDateTime", "employeeOrgData.costCenter",
-	"employeeOrgData.division", "employeeType", "facsimileTelephoneNumber", "givenName", "jobTitle", "mail", "mailNickname",
-	manager, "mobile", "onPremisesSecurityIdentifier", originalUserPrincipalName, "otherMails", password,
-	"physicalDeliveryOfficeName", "postalCode", "preferredLanguage", "proxyAddresses", "state", "streetAddress", "surname",
-	"telephoneNumber", "usageLocation", userPrincipalName, "description", members, "securityEnabled",
-	// what Microsoft Graph calls them is understood too
-	"id", "mobilePhone", "businessPhones", "faxNumber", "officeLocation", "userType", "createdDateTime", "onPremisesSyncEnabled",
-	"onPremisesSamAccountName", "onPremisesImmutableId", "onPremisesDomainName", "onPremisesDistinguishedName",
-	"onPremisesUserPrincipalName", "employeeOrgData", "identities", "imAddresses", "creationType", "externalUserState",
-}
+// userNames and groupNames are the source attributes of section 7 besides the extensionAttributes.
+var (
+	userNames = []string{
+		"objectId", "accountEnabled", IsSoftDeleted, AppRoleAssignments, "city", "companyName", "country", "department",
+		"dirSyncEnabled", "displayName", "employeeHireDate", "employeeId", "employeeLeaveDateTime", "employeeOrgData.costCenter",
+		"employeeOrgData.division", "employeeType", "facsimileTelephoneNumber", "givenName", "jobTitle", "mail", "mailNickname",
+		manager, "mobile", "onPremisesSecurityIdentifier", originalUserPrincipalName, "otherMails", password,
+		"physicalDeliveryOfficeName", "postalCode", "preferredLanguage", "proxyAddresses", "state", "streetAddress", "surname",
+		"telephoneNumber", "usageLocation", userPrincipalName,
+	}
+	groupNames = []string{"objectId", "displayName", "description", "mail", "mailNickname", members, "securityEnabled"}
+	// graphSpellings are what Microsoft Graph calls them, or offers besides.
+	graphSpellings = []string{
+		"id", "mobilePhone", businessPhones, "faxNumber", "officeLocation", "userType", "createdDateTime", "onPremisesSyncEnabled",
+		"onPremisesSamAccountName", "onPremisesImmutableId", "onPremisesDomainName", "onPremisesDistinguishedName",
+		"onPremisesUserPrincipalName", "employeeOrgData", "identities", "imAddresses", "creationType", "externalUserState",
+	}
+)
+
+// sourceNames are all of them, for finding misspelt ones.
+var sourceNames = slices.Concat(userNames, groupNames, graphSpellings)
 
 // attributeName warns about a name that differs from a known one in letter case or by a slip of the
 // pen. Any name may exist at some source, so it is no error.
