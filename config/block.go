@@ -37,7 +37,7 @@ func (d *decoder) block(n *node, v reflect.Value, path string) {
 	b.job, _, _ = cutLast(path, ".")
 	switch t := n.get("type"); {
 	case t == nil:
-		d.fail(join(path, "type"), "", "it is missing")
+		d.fail(join(path, "type"), "add the key", "it is missing")
 	case t.kind != text:
 		d.value(t, reflect.New(reflect.TypeFor[string]()).Elem(), join(path, "type"), field{})
 	default:
@@ -60,16 +60,6 @@ func (b Block) Decode(into any) error {
 	return b.decode(into).err()
 }
 
-// Warnings returns what is doubtful when the block is decoded into a struct of the type of shape:
-// secrets that are written into the file.
-func (b Block) Warnings(shape any) Warnings {
-	t := reflect.TypeOf(shape)
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return b.decode(reflect.New(t).Interface()).doubts()
-}
-
 func (b Block) decode(into any) *report {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -80,6 +70,31 @@ func (b Block) decode(into any) *report {
 		d.value(b.node, v.Elem(), b.path, field{})
 	}
 	return d.report
+}
+
+// Shapes are the structs that blocks are decoded into, by the type of the block.
+type Shapes struct{ Sources, Targets map[string]any }
+
+// CheckBlocks decodes every source and target, so that mistakes in them are reported together with those
+// of the rest of the file. Blocks of a type without shape are left alone. An error is of type [Problems].
+func (f *File) CheckBlocks(s Shapes) (Warnings, error) {
+	var warnings Warnings
+	var problems Problems
+	check := func(b Block, shapes map[string]any) {
+		if shape, ok := shapes[b.Type]; ok {
+			r := b.decode(reflect.New(reflect.TypeOf(shape)).Interface())
+			warnings = append(warnings, r.doubts()...)
+			problems = append(problems, AsProblems(r.err())...)
+		}
+	}
+	for _, j := range f.Jobs {
+		check(j.Source, s.Sources)
+		check(j.Target, s.Targets)
+	}
+	if len(problems) == 0 {
+		return warnings, nil
+	}
+	return warnings, problems
 }
 
 // document is that of the block; the zero Block has an empty one.

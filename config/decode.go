@@ -73,6 +73,9 @@ func isSecret(t reflect.Type) bool { return t.Name() == "Secret" }
 
 // value decodes n into v. f is the field that v is.
 func (d *decoder) value(n *node, v reflect.Value, path string, f field) {
+	if n.broken {
+		return
+	}
 	if n.kind == nothing {
 		d.fail(path, "write one, or remove the key", "it has no value")
 		return
@@ -150,15 +153,39 @@ func (d *decoder) object(n *node, v reflect.Value, path string) {
 		case i >= 0:
 			given[i] = true
 			d.value(e.value, v.Field(fs[i].index), join(path, e.key), fs[i])
-		case e.key != top:
+		case e.key == top:
+		case below(v.Type(), fs, e.key) != "":
+			d.failAt(e.at, join(path, e.key), "it belongs below "+below(v.Type(), fs, e.key), "unknown key")
+		default:
 			d.failAt(e.at, join(path, e.key), remedyFor(e.key, names), "unknown key")
 		}
 	}
 	for i, f := range fs {
 		if f.required && !given[i] {
-			d.fail(join(path, f.name), "", "it is missing")
+			remedy := "add the key"
+			if f.enum != nil {
+				remedy = remedyFor("", f.enum)
+			}
+			d.fail(join(path, f.name), remedy, "it is missing")
 		}
 	}
+}
+
+// below returns the key of a struct within t that has the key, or "".
+func below(t reflect.Type, fs []field, key string) string {
+	for _, f := range fs {
+		inner := t.Field(f.index).Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		if inner.Kind() != reflect.Struct || inner == blockType {
+			continue
+		}
+		if slices.ContainsFunc(fields(inner), func(g field) bool { return g.name == key }) {
+			return f.name
+		}
+	}
+	return ""
 }
 
 func (d *decoder) dictionary(n *node, v reflect.Value, path string) {
@@ -231,7 +258,7 @@ func (d *decoder) textUnmarshaler(n *node, v reflect.Value, path string) {
 
 func (d *decoder) duration(n *node, v reflect.Value, path string) {
 	const remedy = "write a number and a unit, for example 90s, 40m or 2h"
-	if n.kind != text && n.number != int64(0) && n.number != uint64(0) {
+	if n.kind != text {
 		d.wrong(n, path, "a duration", remedy)
 		return
 	}
@@ -278,7 +305,11 @@ func (d *decoder) integer(n *node, v reflect.Value, path string) {
 	case x == nil:
 		d.wrong(n, path, "a whole number", unquote(n))
 	case !ok:
-		d.fail(path, "write a number without point, sign or exponent", "it must be a whole number, and not that big")
+		if _, big := x.(uint64); big {
+			d.fail(path, "", "the number is too big")
+			return
+		}
+		d.fail(path, "write it without point and exponent", "it must be a whole number")
 	case unsigned && i < 0:
 		d.fail(path, "", "it must not be negative")
 	case unsigned && v.OverflowUint(uint64(i)), !unsigned && v.OverflowInt(i):

@@ -1,9 +1,13 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // remedyFor tells what to write instead of a misspelt word: the nearest of the right ones, or all.
 func remedyFor(word string, right []string) string {
+	right = slices.DeleteFunc(slices.Clone(right), func(r string) bool { return r == "" })
 	best, least := "", max(1, len(word)/3)+1
 	for _, r := range right {
 		if d := distance(strings.ToLower(word), strings.ToLower(r)); d < least {

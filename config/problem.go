@@ -49,9 +49,15 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// AsProblems returns the problems that err consists of, in order. An error of another kind becomes a
-// problem without a place. AsProblems(nil) is empty.
+// AsProblems returns the problems that err consists of, in the order of the file. An error of another
+// kind becomes a problem without a place. AsProblems(nil) is empty.
 func AsProblems(err error) Problems {
+	ps := slices.Clone(problemsOf(err))
+	slices.SortStableFunc(ps, byPlace)
+	return slices.Compact(ps)
+}
+
+func problemsOf(err error) Problems {
 	switch e := err.(type) {
 	case nil:
 		return nil
@@ -62,7 +68,7 @@ func AsProblems(err error) Problems {
 	case interface{ Unwrap() []error }:
 		var out Problems
 		for _, part := range e.Unwrap() {
-			out = append(out, AsProblems(part)...)
+			out = append(out, problemsOf(part)...)
 		}
 		return out
 	}
@@ -126,8 +132,7 @@ func (r *report) err() error {
 	if len(r.problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.problems, byPlace)
-	return slices.Compact(r.problems)
+	return AsProblems(r.problems)
 }
 
 // doubts returns the warnings in the order of the file.

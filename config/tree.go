@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,6 +44,8 @@ type node struct {
 	items   []*node // of a list
 	// outside: the text has parts that are not written in the file (${env:NAME}, ${file:PATH}).
 	outside bool
+	// broken: a reference in it could not be replaced, which has been reported.
+	broken bool
 	// letters is where the first letter of text stands if the text is written as it is, on one line.
 	letters position
 	size    int // nodes in the tree
@@ -174,18 +177,41 @@ func (r *report) syntax(err error, data []byte) {
 			at = placeOf(t)
 		}
 	}
-	remedy := "compare the indentation and the quotes with the lines around it"
 	line := ""
 	if lines := strings.Split(string(data), "\n"); at.line <= len(lines) {
 		line = lines[at.line-1]
 	}
-	switch {
-	case strings.Contains(reason, "tab character"), strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
-		remedy = "indent with spaces"
-	case strings.Contains(line, "${") && strings.ContainsAny(line[:strings.Index(line, "${")], "{["):
-		remedy = `inside { } and [ ] put references in quotes: "${env:NAME}"`
+	reason, remedy := inOurWords(reason, line)
+	r.failAt(at, "", remedy, "%s", reason)
+}
+
+// inOurWords gives reason and remedy for what the parser says about a line.
+func inOurWords(reason, line string) (string, string) {
+	says := func(parts ...string) bool {
+		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(reason, p) })
 	}
-	r.failAt(at, "", remedy, "no valid YAML: %s", reason)
+	brackets := false
+	if i := strings.Index(line, "${"); i >= 0 {
+		brackets = strings.ContainsAny(line[:i], "{[")
+	}
+	switch {
+	case says("tab character", "'\t'"), strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
+		return "the line is indented with a tab", "indent with spaces"
+	case brackets:
+		return "the reference ends the braces around it", `inside { } and [ ] put references in quotes: "${env:NAME}"`
+	case says("end character"):
+		return "the quotes are not closed", `close them; inside "…" a quotation mark is written \", inside '…' an apostrophe is written ''`
+	case says("must be specified", "end token"):
+		return "a { or [ is not closed, or a comma is missing", "close it, and put quotes around texts with brackets or commas, for example '[mail]'"
+	case says("'[' character", "'{' character"):
+		return "a ] or } closes nothing", "remove it, or put the text in quotes"
+	case says("reserved character", "cannot start any token"):
+		return "a text cannot start with this character", "put the text in quotes"
+	case says("mapping value is not allowed"):
+		return `a second ": " in the line`, "put a text that has a colon and a space in quotes"
+	default:
+		return "no valid YAML: " + reason, "compare the indentation and the quotes with the lines around it"
+	}
 }
 
 func placeOf(t *token.Token) position {
@@ -265,27 +291,36 @@ func (b *builder) alias(out *node, n *ast.AliasNode, path string) *node {
 	return v
 }
 
-// text takes a string and replaces the references in it.
+// text takes a string and replaces the references in it. t is its token if it is not a block of lines.
 func (b *builder) text(out *node, s string, t *token.Token, path string) {
 	out.kind, out.text = text, s
-	if t != nil && !strings.Contains(t.Origin, "\n") || t != nil && strings.Count(strings.TrimSpace(t.Origin), "\n") == 0 {
-		out.letters = out.at
-		quoted := t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType
-		if quoted {
-			out.letters.column++
-		}
-		if quoted && strings.Contains(t.Origin, `\`) && t.Type == token.DoubleQuoteType || strings.Contains(t.Origin, "''") {
-			out.letters = position{} // the letters in the file are others
-		}
+	if t != nil {
+		out.letters = letters(t, out.at)
 	}
 	replaced, outside, err := b.refs.replace(s)
 	if err != nil {
 		b.failAt(out.at, path, err.remedy, "%s", err.reason)
+		out.broken = true
 	}
 	if replaced != s {
 		out.text, out.letters = replaced, position{}
 	}
 	out.outside = outside
+}
+
+// letters is where the first letter of a text stands, or no place if the letters in the file are others
+// than those of the text.
+func letters(t *token.Token, at position) position {
+	written := strings.TrimSpace(t.Origin)
+	switch {
+	case strings.Contains(written, "\n"),
+		t.Type == token.DoubleQuoteType && strings.Contains(written, `\`),
+		t.Type == token.SingleQuoteType && strings.Contains(strings.Trim(written, "'"), "''"):
+		return position{}
+	case t.Type == token.DoubleQuoteType, t.Type == token.SingleQuoteType:
+		at.column++
+	}
+	return at
 }
 
 func (b *builder) object(out *node, m ast.MapNode, path string, depth int) {
@@ -321,23 +356,24 @@ func (b *builder) object(out *node, m ast.MapNode, path string, depth int) {
 		out.entries = append(out.entries, entry{key, at, v})
 	}
 	for _, from := range merged {
-		b.merge(out, from, path)
+		b.merge(out, from, seen, path)
 	}
 }
 
 // merge adds the entries of a merge key (<<) that the object does not have itself.
-func (b *builder) merge(out, from *node, path string) {
+func (b *builder) merge(out, from *node, seen map[string]position, path string) {
 	switch from.kind {
 	case object:
 		for _, e := range from.entries {
-			if out.get(e.key) == nil {
+			if _, own := seen[e.key]; !own {
+				seen[e.key] = e.at
 				out.entries = append(out.entries, e)
 				out.size += e.value.size
 			}
 		}
 	case list:
 		for _, item := range from.items {
-			b.merge(out, item, path)
+			b.merge(out, item, seen, path)
 		}
 	default:
 		b.failAt(from.at, join(path, "<<"), "write <<: *name of a block of keys", "only a block of keys can be merged")

@@ -39,13 +39,29 @@ type service struct {
 	starter workflows.Starter
 }
 
-// loadConfig reads the configuration file and says what is doubtful about it.
+// loadConfig reads the configuration file, the blocks of the connectors included, and says what is
+// doubtful about it.
 func (c *console) loadConfig() (*config.File, error) {
 	f, warnings, err := config.Load(c.config, os.LookupEnv)
+	if f != nil {
+		more, err2 := f.CheckBlocks(shapes())
+		warnings, err = append(warnings, more...), errors.Join(err, err2)
+	}
 	for _, w := range warnings {
 		fmt.Fprintln(c.err, w)
 	}
-	return f, err
+	if problems := config.AsProblems(err); len(problems) > 0 {
+		return nil, problems
+	}
+	return f, nil
+}
+
+// shapes are the settings of all kinds of connectors there are.
+func shapes() config.Shapes {
+	return config.Shapes{
+		Sources: map[string]any{"msgraph": msgraph.Config{}},
+		Targets: map[string]any{"scim": scim.Config{}},
+	}
 }
 
 // open builds everything in the order in which it depends on each other. Close what it returns,
