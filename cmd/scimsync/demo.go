@@ -92,7 +92,7 @@ func (d *demo) story(ctx context.Context, s *service, job config.Job, directory 
 	day := newDay(directory)
 	day.before()
 	fmt.Fprintf(d.out, "\n1. The initial cycle: everybody assigned to the application gets an account.\n\n")
-	if err := d.cycle(ctx, s, job, 6); err != nil {
+	if err := d.cycle(ctx, s, job, 3); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.out, "\n2. A day passes in the directory:\n\n")

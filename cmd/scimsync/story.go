@@ -4,19 +4,22 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/decide"
 )
 
-// writeStory prints provisioning log rows for people: who, what, and why. At most max rows of each
-// kind and action are printed; the rest is counted.
+// writeStory prints provisioning log rows for people: who, why, and what was written. At most max rows
+// of each kind and action are printed; the rest is counted. What needed no request is only counted.
 func writeStory(w io.Writer, entries []engine.LogEntry, max int) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	shown, left := map[string]int{}, map[string]int{}
 	var order []string
+	quiet := 0
 	for _, e := range entries {
+		if e.Action == engine.Nothing {
+			quiet++
+			continue
+		}
 		verb := verbOf(e)
 		key := verb + " " + string(e.Kind)
 		if shown[key]++; shown[key] > max {
@@ -25,14 +28,17 @@ func writeStory(w io.Writer, entries []engine.LogEntry, max int) error {
 			}
 			continue
 		}
-		fmt.Fprintf(tw, "   %s\t%s\t%s\t%s\n", verb, nameOf(e), whatOf(e), whyOf(e))
-	}
-	if err := tw.Flush(); err != nil {
-		return err
+		fmt.Fprintf(w, "   %-8s  %s: %s\n", verb, nameOf(e), whyOf(e))
+		for _, what := range whatOf(e) {
+			fmt.Fprintf(w, "             %s\n", what)
+		}
 	}
 	for _, key := range order {
 		verb, kind, _ := strings.Cut(key, " ")
-		fmt.Fprintf(w, "   … and %d more %ss: %s\n", left[key], kind, verb)
+		fmt.Fprintf(w, "   %-8s  … and %d more %ss\n", verb, left[key], kind)
+	}
+	if quiet > 0 {
+		fmt.Fprintf(w, "   %d more were looked at and needed no request\n", quiet)
 	}
 	_, err := fmt.Fprintln(w)
 	return err
@@ -74,34 +80,47 @@ func nameOf(e engine.LogEntry) string {
 		name = e.Source.ID
 	}
 	if e.Kind == engine.Group {
-		return "group " + name
+		name = "group " + name
+	}
+	if isMembership(e) {
+		name += ", " + members(e)
 	}
 	return name
 }
 
-// whatOf says in a few words what was written.
-func whatOf(e engine.LogEntry) string {
+// members sums up a membership row: "+3 -1".
+func members(e engine.LogEntry) string {
+	added, removed := 0, 0
+	for _, c := range e.Changes {
+		if c.New != nil {
+			added++
+		} else {
+			removed++
+		}
+	}
+	return strings.TrimSpace(count(added, "+") + " " + count(removed, "-"))
+}
+
+// whatOf says in a few words what was written, a line each.
+func whatOf(e engine.LogEntry) []string {
 	switch {
 	case e.Status == engine.StatusFailure:
-		return string(e.Code)
+		return []string{strings.TrimSpace(string(e.Code) + " " + e.Detail)}
+	case isMembership(e) && e.Detail != "":
+		return []string{e.Detail}
 	case isMembership(e):
-		added, removed := 0, 0
-		for _, c := range e.Changes {
-			if c.New != nil {
-				added++
-			} else {
-				removed++
-			}
-		}
-		return strings.TrimSpace(count(added, "+") + " " + count(removed, "-"))
+		return nil
 	case e.Action == engine.Create:
-		return fmt.Sprintf("%d attributes", len(e.Changes))
+		return nil
 	}
-	var parts []string
+	var lines []string
 	for _, c := range e.Changes {
-		parts = append(parts, fmt.Sprintf("%s: %s → %s", c.Attribute, text(c.Old), text(c.New)))
+		lines = append(lines, fmt.Sprintf("%s: %s → %s", c.Attribute, text(c.Old), text(c.New)))
 	}
-	return strings.Join(parts, ", ")
+	if e.Status == engine.StatusWarning {
+		lines = append(lines, "warning: "+e.Detail)
+	}
+	return lines
 }
 
 func count(n int, sign string) string {

@@ -80,6 +80,10 @@ func roles(paths []engine.AssignmentPath) []any {
 
 // name is what people call the object, for the provisioning log.
 func name(q engine.Queued) string {
+	// In the recycle bin people carry a rewritten name that nobody knows them by.
+	if q.Link != nil && q.Link.Name != "" && q.Object.State != engine.Active {
+		return q.Link.Name
+	}
 	for _, a := range []string{"userPrincipalName", "displayName"} {
 		if s, ok := q.Object.Attributes[a].(string); ok && s != "" && (a != "userPrincipalName" || q.Kind == engine.User) {
 			return s
