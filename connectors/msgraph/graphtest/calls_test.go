@@ -120,7 +120,7 @@ func TestMembersOfUnreadableType(t *testing.T) {
 	t.Parallel()
 	_, c := small(t)
 	c.token = "emu-t1-groups"
-	r := c.get("/v1.0/groups/" + crew + "/members?$select=displayName").want(t, 200)
+	r := c.get("/v1.0/groups/"+crew+"/members?$select=displayName").want(t, 200)
 	want := []map[string]any{{"@odata.type": "#microsoft.graph.user", "id": mira, "displayName": nil}}
 	if d := cmp.Diff(want, r.value()); d != "" {
 		t.Error(d)
@@ -224,7 +224,7 @@ func TestDeletedItems(t *testing.T) {
 	c.get("/v1.0/directory/deletedItems/microsoft.graph.user?$orderby=deletedDateTime asc&$count=true", "ConsistencyLevel", "eventual").want(t, 200)
 	c.get("/v1.0/users/"+mira).want(t, 404)
 	c.get("/v1.0/users/mira.holt@example.test").want(t, 404)
-	if r := c.get("/v1.0/directory/deletedItems/" + mira).want(t, 200); r.body["deletedDateTime"] == nil || r.body["@odata.type"] != "#microsoft.graph.user" {
+	if r := c.get("/v1.0/directory/deletedItems/"+mira).want(t, 200); r.body["deletedDateTime"] == nil || r.body["@odata.type"] != "#microsoft.graph.user" {
 		t.Error(r.raw)
 	}
 

@@ -127,3 +127,18 @@ func brief(items []map[string]any) string {
 	}
 	return b.String()
 }
+
+// bare is get without looking at the answer, for measuring.
+func (c *client) bare(url string) string {
+	if strings.HasPrefix(url, "/") {
+		url = host + url
+	}
+	req := httptest.NewRequest("GET", url, nil)
+	req.Header.Set("Authorization", "Bearer x")
+	w := httptest.NewRecorder()
+	c.s.ServeHTTP(w, req)
+	if w.Code != 200 {
+		c.t.Fatalf("%s: %d", url, w.Code)
+	}
+	return w.Body.String()
+}

@@ -28,7 +28,7 @@ func (s *Server) passDay() []Happening {
 	s.life.advance(24 * time.Hour)
 	s.tick()
 	s.dir.begin()
-	d := &day{s: s, r: s.names.rng, busy: map[*object]bool{}, heads: map[*object]bool{}}
+	d := &day{s: s, r: s.names.rng, busy: map[*object]bool{}, heads: map[*object]bool{}, homes: map[string]*object{}}
 	for _, k := range []kind{users, groups} {
 		for _, o := range s.dir.all[k] {
 			if o.stateAt(s.dir.rev) == live {
@@ -38,6 +38,13 @@ func (s *Server) passDay() []Happening {
 	}
 	for _, o := range d.live[users] {
 		d.heads[o.managerAt(s.dir.rev)] = true
+	}
+	for _, g := range d.live[groups] {
+		if name := d.name(g); slices.Contains(departments, name) {
+			d.homes[name] = g
+		} else {
+			d.teams = append(d.teams, g)
+		}
 	}
 	n := max(1, len(d.live[users])/400)
 	d.restore()
@@ -59,8 +66,10 @@ type day struct {
 	s     *Server
 	r     *rand.Rand
 	live  [kinds][]*object
-	heads map[*object]bool // whoever has reports: a day does not take them away
-	busy  map[*object]bool // one thing a day for everybody
+	heads map[*object]bool   // whoever has reports: a day does not take them away
+	busy  map[*object]bool   // one thing a day for everybody
+	homes map[string]*object // the groups of departments, by name
+	teams []*object          // the other groups
 	out   []Happening
 }
 
@@ -107,16 +116,6 @@ func (d *day) restore() {
 	}
 }
 
-// home is the group of a department, if there is one.
-func (d *day) home(department string) *object {
-	for _, g := range d.live[groups] {
-		if department != "" && d.name(g) == department {
-			return g
-		}
-	}
-	return nil
-}
-
 func (d *day) assigned(o *object) bool {
 	return slices.ContainsFunc(o.grants, func(a *assignment) bool { return a.resource == d.s.app && a.ended == 0 })
 }
@@ -136,7 +135,7 @@ func (d *day) join() {
 
 // settle puts a user into the group of its department, and assigns it directly where that group is not assigned.
 func (d *day) settle(o *object, department string) {
-	g := d.home(department)
+	g := d.homes[department]
 	if g != nil {
 		d.s.dir.link(g, o)
 	}
@@ -166,7 +165,7 @@ func (d *day) move() {
 		to = pick(d.r, departments)
 	}
 	must(d.s.setAll(o, map[string]any{"department": to, "jobTitle": to + " " + pick(d.r, titles)}))
-	if g := d.home(from); g != nil {
+	if g := d.homes[from]; g != nil {
 		d.s.dir.unlink(g, o)
 	}
 	d.settle(o, to)
@@ -235,7 +234,7 @@ func (d *day) regroup() {
 	if people == 0 {
 		return
 	}
-	if list := d.teams(); len(list) > 0 {
+	if list := d.teams; len(list) > 0 {
 		g := list[d.r.IntN(len(list))]
 		if o := d.someone(func(o *object) bool { e := g.edgeTo(o); return e == nil || !e.holds(d.s.dir.rev) }); o != nil {
 			d.s.dir.link(g, o)
@@ -261,15 +260,4 @@ func (d *day) regroup() {
 	_, err = d.s.assign(d.s.app.id, id, d.s.app.firstRole())
 	must(err)
 	d.tell("newGroup", d.s.dir.objects[id], "group %s was founded with %d members", group.DisplayName, len(group.Members))
-}
-
-// teams are the live groups that are no department.
-func (d *day) teams() []*object {
-	var out []*object
-	for _, g := range d.live[groups] {
-		if !slices.Contains(departments, d.name(g)) {
-			out = append(out, g)
-		}
-	}
-	return out
 }

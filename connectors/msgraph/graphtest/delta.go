@@ -198,7 +198,6 @@ func (s *Server) appendEntry(b []byte, e *entry, k kind, p position, sel selecti
 		b = append(b, def.key...)
 		b = append(b, raw...)
 	}
-	base = o.linkBase(base)
 	if sel.manager && e.part == 0 {
 		b = s.appendManager(b, o, base, target, p.Salt)
 	}
@@ -210,16 +209,23 @@ func (s *Server) appendEntry(b []byte, e *entry, k kind, p position, sel selecti
 
 // appendManager writes manager@delta if there is news.
 func (s *Server) appendManager(b []byte, o *object, base, target, salt uint64) []byte {
-	if !o.managerChanged(base, target) {
+	if !o.managerChanged(base, target) && !o.tellsAll(base) {
 		return b
 	}
 	was, is := o.managerAt(base), o.managerAt(target)
-	if base == 0 || was == is || (is != nil && !s.settings.ManagerOldItem) {
-		was = nil
+	if is == nil && o.tellsAll(base) { // it may have ended while only the tombstone was told
+		for _, m := range o.managers {
+			if m.by != nil && m.rev <= target {
+				was = m.by
+			}
+		}
 	}
 	if is != nil && (is.stateAt(target) == hardDeleted ||
 		(base == 0 && s.settings.HideSoftDeletedMembers && is.stateAt(target) == softDeleted)) {
 		is = nil
+	}
+	if base == 0 || was == is || (is != nil && !s.settings.ManagerOldItem) {
+		was = nil
 	}
 	var refs [][]byte
 	if is != nil {
@@ -247,7 +253,7 @@ func (s *Server) appendManager(b []byte, o *object, base, target, salt uint64) [
 // appendMembers writes the slice of members@delta that the entry carries.
 func (s *Server) appendMembers(b []byte, e *entry, base, target, salt uint64) []byte {
 	b = append(b, `,"members@delta":[`...)
-	first := true
+	first, all := true, e.obj.tellsAll(base)
 	add := func(o *object, removed bool) {
 		if !first {
 			b = append(b, ',')
@@ -257,7 +263,7 @@ func (s *Server) appendMembers(b []byte, e *entry, base, target, salt uint64) []
 	}
 	for i := e.from; i < e.to; i++ {
 		edge := &e.obj.edges[i]
-		what := s.memberNews(edge, base, target)
+		what := s.memberNews(edge, base, target, all)
 		if what == noNews {
 			continue
 		}

@@ -282,8 +282,19 @@ func (o *object) valueAt(def *property, at uint64) (raw string, rev uint64) {
 // text is a string property as of a revision; "" if it has none.
 func (d *directory) text(o *object, name string, at uint64) string {
 	raw, _ := o.valueAt(d.props[o.kind].byName[strings.ToLower(name)], at)
+	return unquote(raw)
+}
+
+// unquote is the text of a JSON string; "" if it is none.
+func unquote(raw string) string {
+	if len(raw) < 2 || raw[0] != '"' {
+		return ""
+	}
+	if strings.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
+	}
 	var s string
-	if raw == "" || json.Unmarshal([]byte(raw), &s) != nil {
+	if json.Unmarshal([]byte(raw), &s) != nil {
 		return ""
 	}
 	return s
@@ -477,12 +488,7 @@ func (d *directory) forgetName(o *object) {
 	if o.kind != users {
 		return
 	}
-	raw, _ := o.valueAt(d.props[users].byName["userprincipalname"], d.rev)
-	var n string
-	if raw == "" || json.Unmarshal([]byte(raw), &n) != nil {
-		return
-	}
-	n = strings.ToLower(n)
+	n := strings.ToLower(d.text(o, "userPrincipalName", d.rev))
 	if o.stateAt(d.rev) == softDeleted {
 		n = strings.TrimPrefix(n, strings.ReplaceAll(o.id, "-", ""))
 	}
@@ -494,10 +500,5 @@ func (d *directory) forgetName(o *object) {
 // stamp writes a time as the service does: UTC, whole seconds.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-func quote(s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // a string always encodes
-	}
-	return string(b)
-}
+// quote writes a string as JSON, without escaping what only HTML minds.
+func quote(s string) string { return string(mustJSON(s)) }

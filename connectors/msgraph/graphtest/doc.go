@@ -42,7 +42,7 @@
 // # Silent cases
 //
 // What a client that merges pages faithfully cannot know, as with the real service: a restore, if
-// deletedDateTime is not selected and nothing selected changed; the end of a hard-deleted member's
+// deletedDateTime is not selected and nothing selected changed (nor are its relations told later); the end of a hard-deleted member's
 // memberships and of a hard-deleted manager; memberships of a soft-deleted user (they stay, and no round
 // says that they are hidden); with SplitChanges, the order of two changes to one membership or of a deletion
 // and a restore.

@@ -1,7 +1,6 @@
 package graphtest
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -156,10 +155,8 @@ func (s *Server) compare(o *object, c condition, at uint64) bool {
 		if raw == "" {
 			raw = "null"
 		}
-		if isText = raw[0] == '"'; !isText {
-			have = raw
-		} else if json.Unmarshal([]byte(raw), &have) != nil {
-			return false
+		if have, isText = raw, raw[0] == '"'; isText {
+			have = unquote(raw)
 		}
 	}
 	switch {

@@ -79,7 +79,7 @@ func (p *page) render() (body []byte, cut func(n int) int) {
 // appendString is strconv.AppendQuote for JSON. Plain ASCII, the usual case, is copied.
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= 0x7f {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
 			return append(b, quote(s)...)
 		}
 	}

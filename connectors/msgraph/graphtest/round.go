@@ -248,7 +248,7 @@ func (pl *planner) emitLive(o *object, base, target uint64, parts int) {
 	if !pl.sel.members || len(o.edges) == 0 {
 		return
 	}
-	base = o.linkBase(base)
+	all := o.tellsAll(base)
 	size := pl.vary(pl.s.settings.MemberSlice)
 	next := first // the entry that takes the next slice
 	count, from := 0, int32(0)
@@ -261,7 +261,7 @@ func (pl *planner) emitLive(o *object, base, target uint64, parts int) {
 		count, from = 0, to
 	}
 	for i := range o.edges {
-		if pl.s.memberNews(&o.edges[i], base, target) == noNews {
+		if pl.s.memberNews(&o.edges[i], base, target, all) == noNews {
 			continue
 		}
 		if count++; count == size {
@@ -273,13 +273,9 @@ func (pl *planner) emitLive(o *object, base, target uint64, parts int) {
 	}
 }
 
-// linkBase is from where on relations are news: an object that was deleted tells all of them again.
-func (o *object) linkBase(base uint64) uint64 {
-	if o.stateAt(base) == softDeleted {
-		return 0
-	}
-	return base
-}
+// tellsAll says whether all relations are news: an object that was deleted tells them again, ended
+// ones included.
+func (o *object) tellsAll(base uint64) bool { return o.stateAt(base) == softDeleted }
 
 type news uint8
 
@@ -290,8 +286,8 @@ const (
 )
 
 // memberNews tells what a round says about one membership.
-func (s *Server) memberNews(e *edge, base, target uint64) news {
-	if e.changes(base, target) == 0 {
+func (s *Server) memberNews(e *edge, base, target uint64, all bool) news {
+	if e.changes(base, target) == 0 && (!all || e.since > target) {
 		return noNews
 	}
 	if !e.holds(target) {
