@@ -78,7 +78,8 @@ func (s *Store) Entries(ctx context.Context, j engine.JobID, f engine.LogFilter)
 			subject, subject, "%"+likeEscape.Replace(strings.ToLower(subject))+"%")
 	}
 	if !f.Since.IsZero() {
-		where("at >= ?", micros(f.Since))
+		// Rows are nearly in the order of their times: the index leads to the first, the log is read from there.
+		where("at >= ? AND id >= (SELECT min(id) FROM log WHERE job = ? AND at >= ?)", micros(f.Since), string(j), micros(f.Since))
 	}
 	if f.AfterID > 0 {
 		where("id > ?", f.AfterID)

@@ -77,26 +77,22 @@ func wholeIDs(list []engine.Membership, limit int) []engine.Membership {
 	return list[:limit]
 }
 
-var (
-	// An edge that the source dropped while it was exported is at the target all the same: it comes
-	// back, to be removed.
-	addedEdges = &bulk{
-		head: "INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, generation) VALUES ",
-		row:  "(?, ?, ?, ?, ?, 0, 1, 1, 0)", width: 5,
-		tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET have = 1, waiting = CASE WHEN edges.want = 1 THEN 0 ELSE 1 END
-			WHERE edges.have = 0 OR edges.want = 1 AND edges.waiting = 1`,
-	}
-	edgeKeys = "job = ? AND rel = ? AND from_id = ? AND (to_id, to_kind) IN (VALUES "
+// An edge that the source dropped while it was exported is at the target all the same: it comes
+// back, to be removed.
+var addedEdges = &bulk{
+	head: "INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, generation) VALUES ",
+	row:  "(?, ?, ?, ?, ?, 0, 1, 1, 0)", width: 5,
+	tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET have = 1, waiting = CASE WHEN edges.want = 1 THEN 0 ELSE 1 END
+		WHERE edges.have = 0 OR edges.want = 1 AND edges.waiting = 1`,
+}
 
-	droppedEdges  = &bulk{head: "DELETE FROM edges WHERE want = 0 AND " + edgeKeys, row: "(?, ?)", width: 2, tail: ")"}
-	returnedEdges = &bulk{head: "UPDATE edges SET have = 0, waiting = 1 WHERE have = 1 AND " + edgeKeys, row: "(?, ?)", width: 2, tail: ")"}
-	retriedEdges  = &bulk{head: "UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND " + edgeKeys, row: "(?, ?)", width: 2, tail: ")"}
+const (
+	droppedEdges  = "DELETE FROM edges WHERE want = 0 AND " + ofOrigin
+	returnedEdges = "UPDATE edges SET have = 0, waiting = 1 WHERE have = 1 AND " + ofOrigin
+	retriedEdges  = "UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND " + ofOrigin
 	// Unless the other end was linked meanwhile: nobody would wake the edge again.
-	asleepEdges = &bulk{
-		head: `UPDATE edges SET waiting = 0 WHERE waiting = 1 AND NOT EXISTS (SELECT 1 FROM links l
-			WHERE l.job = edges.job AND l.kind = edges.to_kind AND l.id = edges.to_id AND ` + exportable + `) AND ` + edgeKeys,
-		row: "(?, ?)", width: 2, tail: ")",
-	}
+	asleepEdges = `UPDATE edges SET waiting = 0 WHERE waiting = 1 AND NOT EXISTS (SELECT 1 FROM links l
+		WHERE l.job = edges.job AND l.kind = edges.to_kind AND l.id = edges.to_id AND ` + exportable + `) AND ` + ofOrigin
 )
 
 // SettleEdges implements [engine.Memberships]. When none of the edges that are settled is still open,
@@ -135,39 +131,33 @@ func (s *Store) SettleEdges(ctx context.Context, j engine.JobID, c engine.CycleI
 
 // settleEdges records what came of the edges and returns how many rows that changed.
 func settleEdges(ctx context.Context, t tx, e engine.EdgesSettled) (changed int64, err error) {
-	before := []any{t.job, string(e.Relation), e.From.ID}
-	run := func(b *bulk, args []any, before ...any) {
+	count := func(text string, args []any) error {
+		r, err := t.run.ExecContext(ctx, text, args...)
 		if err != nil {
-			return
-		}
-		err = t.chunks(b, args, before, func(text string, args []any) error {
-			r, err := t.run.ExecContext(ctx, text, args...)
-			if err != nil {
-				return err
-			}
-			n, err := r.RowsAffected()
-			changed += n
 			return err
-		})
+		}
+		n, err := r.RowsAffected()
+		changed += n
+		return err
 	}
 	var added []any
 	for _, r := range newRefSet(e.Added).refs {
 		added = append(added, t.job, string(e.Relation), e.From.ID, string(r.Kind), r.ID)
 	}
-	run(addedEdges, added)
-	run(droppedEdges, edgeArgs(e.Removed), before...)
-	run(returnedEdges, edgeArgs(e.Removed), before...)
-	run(asleepEdges, edgeArgs(e.Asleep), before...)
-	run(retriedEdges, edgeArgs(e.Retry), before...)
-	return changed, err
-}
-
-func edgeArgs(refs []engine.Ref) []any {
-	args := make([]any, 0, 2*len(refs))
-	for _, r := range refs {
-		args = append(args, r.ID, string(r.Kind))
+	if err := t.chunks(addedEdges, added, nil, count); err != nil {
+		return 0, err
 	}
-	return args
+	for _, step := range []struct {
+		query string
+		refs  []engine.Ref
+	}{{droppedEdges, e.Removed}, {returnedEdges, e.Removed}, {asleepEdges, e.Asleep}, {retriedEdges, e.Retry}} {
+		for k, ids := range byKind(step.refs) {
+			if err := t.list(step.query, bundle{e.Relation, e.From.ID, k}.args(t), ids, nil, count); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return changed, nil
 }
 
 // settleHolder stores the link of the holder and counts it as updated, unless this cycle counted it

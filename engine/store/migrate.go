@@ -11,19 +11,31 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-//go:embed migrations/0001_state.sql
-var stateSQL string
+var (
+	//go:embed migrations/0001_state.sql
+	stateSQL string
+	//go:embed migrations/0002_sqlite_plans.sql
+	sqlitePlansSQL string
+)
 
 // migrations are all steps from an empty database to the present one. A released step never changes.
-func migrations(words *strings.Replacer) []*goose.Migration {
+// A step that a database does not need is empty there, so that versions agree.
+func migrations(d *dialect, words *strings.Replacer) []*goose.Migration {
 	step := func(version int64, text string) *goose.Migration {
 		return goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, words.Replace(text))
 			return err
 		}}, nil)
 	}
+	sqlite := func(text string) string {
+		if d.numbered {
+			return "SELECT 1"
+		}
+		return text
+	}
 	return []*goose.Migration{
 		step(1, stateSQL),
+		step(2, sqlite(sqlitePlansSQL)),
 	}
 }
 
@@ -47,7 +59,7 @@ func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
 		kind, words = goose.DialectPostgres, postgresWords
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	options = append(options, goose.WithGoMigrations(migrations(strings.NewReplacer(words...))...))
+	options = append(options, goose.WithGoMigrations(migrations(d, strings.NewReplacer(words...))...))
 	p, err := goose.NewProvider(kind, db, nil, options...)
 	if err != nil {
 		return err

@@ -110,27 +110,31 @@ func origin(rel engine.Relation) (engine.Kind, error) {
 	return "", fmt.Errorf("there is no relation %q", rel)
 }
 
-var (
-	insertEdges = &bulk{
-		head: "INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, generation) VALUES ",
-		row:  "(?, ?, ?, ?, ?, 1, 0, 1, ?)", width: 6,
-		tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET generation = excluded.generation, want = 1,
+var insertEdges = &bulk{
+	head: "INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, generation) VALUES ",
+	row:  "(?, ?, ?, ?, ?, 1, 0, 1, ?)", width: 6,
+	tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET generation = excluded.generation, want = 1,
 			waiting = CASE WHEN edges.want = 0 THEN 1 ELSE edges.waiting END
 			WHERE edges.want = 0 OR edges.generation <> excluded.generation`,
-	}
-	wantedEdges = &bulk{
-		head: "SELECT from_id, to_kind, to_id FROM edges WHERE job = ? AND rel = 'member' AND want = 1 AND (from_id, to_id, to_kind) IN (VALUES ",
-		row:  "(?, ?, ?)", width: 3, tail: ")",
-	}
-	deleteEdges = &bulk{
-		head: "DELETE FROM edges WHERE job = ? AND have = 0 AND (rel, from_id, to_id, to_kind) IN (VALUES ",
-		row:  "(?, ?, ?, ?)", width: 4, tail: ")",
-	}
-	unwantEdges = &bulk{
-		head: "UPDATE edges SET want = 0, waiting = 1 WHERE job = ? AND want = 1 AND (rel, from_id, to_id, to_kind) IN (VALUES ",
-		row:  "(?, ?, ?, ?)", width: 4, tail: ")",
-	}
+}
+
+// Edges are named by where they start and the list of where they lead, which both databases find in the
+// primary key; lists of pairs SQLite does not.
+const (
+	ofOrigin    = "job = ? AND rel = ? AND from_id = ? AND to_kind = ? AND to_id IN (ids)"
+	wantedEdges = "SELECT to_id FROM edges WHERE want = 1 AND " + ofOrigin
+	deleteEdges = "DELETE FROM edges WHERE have = 0 AND " + ofOrigin
+	unwantEdges = "UPDATE edges SET want = 0, waiting = 1 WHERE want = 1 AND " + ofOrigin
 )
+
+// bundle is the edges of one relation from one object to objects of one kind.
+type bundle struct {
+	rel    engine.Relation
+	from   string
+	toKind engine.Kind
+}
+
+func (b bundle) args(t tx) []any { return []any{t.job, string(b.rel), b.from, string(b.toKind)} }
 
 // saveEdges stores edges and queues the users whose membership of an assigned group changed. Of an
 // edge that occurs several times the last occurrence counts.
@@ -161,58 +165,61 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 	if err != nil {
 		return err
 	}
-	var add, remove, watched []any
-	var joins, leaves []engine.Edge // of assigned groups
+	var add []any
+	watched, remove := map[bundle][]string{}, map[bundle][]string{}
 	for i, e := range edges {
 		if last[key{e.Relation, e.From, e.To}] != i {
 			continue
 		}
+		b := bundle{e.Relation, e.From.ID, e.To.Kind}
 		if e.Removed {
-			remove = append(remove, string(e.Relation), e.From.ID, e.To.ID, string(e.To.Kind))
+			remove[b] = append(remove[b], e.To.ID)
 		} else {
 			add = append(add, t.job, string(e.Relation), e.From.ID, string(e.To.Kind), e.To.ID, generation)
 		}
-		if e.Relation != engine.Member || e.To.Kind != engine.User || !assigned[e.From.ID] {
-			continue
-		}
-		watched = append(watched, e.From.ID, e.To.ID, string(e.To.Kind))
-		if e.Removed {
-			leaves = append(leaves, e)
-		} else {
-			joins = append(joins, e)
+		if e.Relation == engine.Member && e.To.Kind == engine.User && assigned[e.From.ID] {
+			watched[b] = append(watched[b], e.To.ID)
 		}
 	}
-	if len(watched) > 0 {
-		type pair struct{ from, to string }
-		wanted := map[pair]bool{}
-		err := t.read(ctx, wantedEdges, watched, func(r *sql.Rows) error {
-			var p pair
-			var kind string
-			err := r.Scan(&p.from, &kind, &p.to)
-			wanted[p] = true
+	for b, ids := range watched {
+		if err := queueMoved(ctx, t, b, ids, remove[b], queue); err != nil {
 			return err
-		}, t.job)
-		if err != nil {
-			return err
-		}
-		for _, e := range joins {
-			if !wanted[pair{e.From.ID, e.To.ID}] {
-				queue.add(e.To)
-			}
-		}
-		for _, e := range leaves {
-			if wanted[pair{e.From.ID, e.To.ID}] {
-				queue.add(e.To)
-			}
 		}
 	}
 	if err := t.write(ctx, insertEdges, add); err != nil {
 		return err
 	}
-	if err := t.write(ctx, deleteEdges, remove, t.job); err != nil {
-		return err
+	for b, ids := range remove {
+		if err := t.execIn(ctx, deleteEdges, b.args(t), ids); err != nil {
+			return err
+		}
+		if err := t.execIn(ctx, unwantEdges, b.args(t), ids); err != nil {
+			return err
+		}
 	}
-	return t.write(ctx, unwantEdges, remove, t.job)
+	return nil
+}
+
+// queueMoved queues those of the users who are no members of the group yet and join, or are members
+// and leave.
+func queueMoved(ctx context.Context, t tx, b bundle, ids, leaving []string, queue *refSet) error {
+	leaves := make(map[string]bool, len(leaving))
+	for _, id := range leaving {
+		leaves[id] = true
+	}
+	members := make(map[string]bool, len(ids))
+	err := t.eachIn(ctx, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		members[id] = true
+		return err
+	}, wantedEdges, b.args(t), ids)
+	for _, id := range ids {
+		if members[id] == leaves[id] {
+			queue.add(engine.Ref{Kind: engine.User, ID: id})
+		}
+	}
+	return err
 }
 
 // assignedGroups tells which of the groups have an assignment.

@@ -145,13 +145,7 @@ func (t tx) write(ctx context.Context, b *bulk, args []any, before ...any) error
 	})
 }
 
-// read is write for statements that answer with rows.
-func (t tx) read(ctx context.Context, b *bulk, args []any, scan func(*sql.Rows) error, before ...any) error {
-	return t.chunks(b, args, before, func(text string, args []any) error {
-		return t.scan(ctx, scan, text, args)
-	})
-}
-
+// chunks calls do with the text and the arguments of each statement.
 func (t tx) chunks(b *bulk, args, before []any, do func(text string, args []any) error) error {
 	for len(args) > 0 {
 		n := t.d.step(len(args) / b.width)
