@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -39,7 +40,7 @@ func (s *Source) assignments(ctx context.Context, yield func(engine.Page, error)
 		yield(engine.Page{Done: true}, nil)
 		return nil
 	}
-	app, err := s.application(ctx)
+	app, err := s.application(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -57,14 +58,14 @@ func (s *Source) assignments(ctx context.Context, yield func(engine.Page, error)
 	return nil
 }
 
-// application reads the service principal (R4).
-func (s *Source) application(ctx context.Context) (application, error) {
+// application reads the service principal (R4); patience 0 is that of the source.
+func (s *Source) application(ctx context.Context, patience time.Duration) (application, error) {
 	path, template := "servicePrincipals/"+url.PathEscape(s.cfg.ServicePrincipalID), "servicePrincipals/{id}"
 	if s.cfg.AppID != "" {
 		path, template = "servicePrincipals(appId='"+url.PathEscape(s.cfg.AppID)+"')", "servicePrincipals(appId={id})"
 	}
 	var app application
-	err := s.fetch(ctx, call{place: atApplication, template: template, permission: "Application.Read.All",
+	err := s.fetch(ctx, call{place: atApplication, template: template, permission: "Application.Read.All", patience: patience,
 		url: s.at(path, "$select=id,appId,displayName,accountEnabled,appRoles,appRoleAssignmentRequired")}, func(a *answer) error {
 		o, err := readObject(a)
 		if err != nil {

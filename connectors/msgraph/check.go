@@ -158,7 +158,7 @@ func (k *checking) assignments(ctx context.Context) error {
 	if !k.s.cfg.assignments() {
 		return nil
 	}
-	app, err := k.s.application(ctx)
+	app, err := k.s.application(ctx, checkPatience)
 	if err != nil {
 		return k.grade("read the application", err)
 	}

@@ -106,7 +106,10 @@ func (c Config) check() (*url.URL, cloud, error) {
 	if !known {
 		bad("cloud", "%q is unknown; use global, usGovL4, usGovDoD or china", c.Cloud)
 	}
-	root := c.checkEndpoint(cl, bad)
+	var root *url.URL
+	if known || c.Endpoint != "" {
+		root = c.checkEndpoint(cl, bad)
+	}
 	return root, cl, errors.Join(errs...)
 }
 

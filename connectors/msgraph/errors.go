@@ -147,7 +147,7 @@ func (c *call) wait(v verdict, status int, h http.Header, codes []string, now ti
 	} else if h.Get("Retry-After") != "" {
 		v.least = time.Second // zero, or a date in the past (GS-TH-3)
 	}
-	e := c.fail(engine.CodeSourceUnavailable, status, codes, "Graph is busy or down; the next cycle goes on from here")
+	e := c.fail(engine.CodeSourceUnavailable, status, codes, "Graph is busy or down; nothing is wrong with the job, and what was read is kept")
 	e.Transient = true
 	v.err = e
 	return v
