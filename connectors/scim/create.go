@@ -47,11 +47,30 @@ func (c *Client) Create(ctx context.Context, k engine.Kind, values, matching []e
 		return engine.Created{}, err
 	}
 	defer unlock()
+	first := c.tally.first()
 	made, err := cr.create(ctx)
+	if f := asFailure(err); f != nil && f.status == http.StatusNotFound {
+		err = c.noCollection(k, f, first)
+	}
 	if err == nil && c.set.Verify.Create && !made.Existing {
 		err = cr.readBack(ctx, &made)
 	}
 	return made, c.settled(err)
+}
+
+// noCollection explains a create that was answered with 404: there is no such collection.
+func (c *Client) noCollection(k engine.Kind, f *failure, first bool) error {
+	te := c.targetError(f)
+	if k == engine.Group {
+		te.Outcome = engine.OutcomeEscrow
+		te.Detail = c.red.Text("the target seems to have no groups; switch mappings.groups off if so: "+f.said.detail, maxDetail)
+		return te
+	}
+	if first {
+		te.Outcome = engine.OutcomeQuarantine
+	}
+	te.Detail = c.red.Text("the target has no "+endpoint(k)+" below baseUrl; check the tenant URL: "+f.said.detail, maxDetail)
+	return te
 }
 
 // nameOf is the one attribute that no resource can be without.
@@ -128,7 +147,7 @@ func (cr *creating) post(ctx context.Context) (*reply, error) {
 
 // body is the resource in the shape of the profile (12.1, 12.2, 16.1). Manager and members are never in it.
 func (cr *creating) body() []byte {
-	entra := (cr.c.set.Profile == Entra) != cr.sh.otherSchemas
+	entra := (cr.c.set.Profile == Entra && !cr.sh.interop) != cr.sh.otherSchemas
 	var room [6]string
 	schemas := room[:0]
 	switch {
@@ -150,7 +169,7 @@ func (cr *creating) body() []byte {
 		schemas = slices.Insert(schemas, 0, core)
 	}
 	delete(cr.doc, "meta")
-	if cr.c.set.Profile == Entra {
+	if cr.c.set.Profile == Entra && !cr.sh.interop {
 		cr.doc["meta"] = userMeta
 		if cr.k == engine.Group {
 			cr.doc["meta"] = groupMeta

@@ -65,8 +65,14 @@ func (c *Client) heed(d *Discovered) {
 		return
 	}
 	// The interoperability profile asks for a path in every operation, lower case and booleans (7.6).
-	l.shape.pathless, l.shape.lowerOps, l.shape.textBooleans = false, true, false
-	l.interop = true
+	// What the configuration says about any of these still wins.
+	l.shape.interop, l.shape.pathless = true, false
+	if c.set.Capabilities.LowerCaseOps == nil {
+		l.shape.lowerOps = true
+	}
+	if c.set.User.ActiveEncoding == "profile" {
+		l.shape.textBooleans = false
+	}
 }
 
 // document reads one discovery document, with credentials and, where they are refused, without:

@@ -26,7 +26,7 @@ var scimTypes = []string{"invalidFilter", "tooMany", "uniqueness", "mutability",
 	"noTarget", "invalidValue", "invalidVers", "sensitive", "invalidCursor", "expiredCursor", "invalidCount"}
 
 // errorLimits are narrow: an error that nests deeper is text.
-var errorLimits = limits{depth: 16, items: 1000}
+var errorLimits = limits{depth: 16, items: 1000, names: 1000}
 
 // parseError reads an error body in any of the forms of section 19; the first hit wins.
 func parseError(body []byte) scimError {

@@ -169,7 +169,7 @@ func (f *failure) refusesFilter() bool {
 		case "":
 			return f.said.says("filter", "unsupported", "not supported", "attribute")
 		}
-	case http.StatusNotImplemented, http.StatusUnprocessableEntity:
+	case http.StatusNotImplemented, http.StatusUnprocessableEntity, http.StatusRequestURITooLong:
 		return true
 	}
 	return false

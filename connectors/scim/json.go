@@ -15,7 +15,8 @@ type number string
 // limits bound what a hostile or broken answer may cost (27.4).
 type limits struct {
 	depth int // nesting of objects and arrays
-	items int // elements of one array or members of one object
+	items int // elements of one array
+	names int // members of one object
 }
 
 var (
@@ -130,7 +131,7 @@ func (p *jsonReader) object(depth int) (any, error) {
 			return nil, err
 		}
 		m[name] = v
-		if len(m) > p.lim.items {
+		if len(m) > p.lim.names {
 			return nil, errTooLarge
 		}
 		p.space()

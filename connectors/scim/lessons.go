@@ -16,7 +16,6 @@ type lessons struct {
 	shape     shape
 	proofs    map[string]string // name of a repair to the first object it worked for
 	immutable map[string]bool   // kind and path that a server refuses to change
-	interop   bool              // the server declares the interoperability profile (7.6)
 }
 
 func (l *lessons) start(s shape) { l.shape = s }

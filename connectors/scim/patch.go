@@ -197,7 +197,11 @@ func titleBool(b bool) string {
 // just its value.
 func clearOp(ch *engine.AttributeChange, sh *shape, style string) patchOp {
 	p := ch.Path
-	if len(p.Filter) > 0 && p.Sub == "value" {
+	switch {
+	case len(p.Filter) == 0:
+	case sh.interop && p.Sub == "": // a filter in a path must end in a sub-attribute there (7.6)
+		p.Sub = "value"
+	case !sh.interop && p.Sub == "value":
 		p.Sub = ""
 	}
 	switch {

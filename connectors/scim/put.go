@@ -55,7 +55,7 @@ func asUpdate(err error) error {
 
 // tag is the version for If-Match, verbatim; "" if tags are not used or none is known.
 func (c *Client) tag(r resource) string {
-	if !c.set.etag || !validHeaderValue(r.version) {
+	if !c.set.etag || c.lessons.current().interop || !validHeaderValue(r.version) {
 		return ""
 	}
 	return r.version

@@ -60,7 +60,7 @@ func (c *Client) candidates(k engine.Kind, f *failure, changes []engine.Attribut
 	}
 	// 405 and 501: the method. It is an option of its own and works with repair off, too.
 	if f.status == http.StatusMethodNotAllowed || f.status == http.StatusNotImplemented {
-		add(k == engine.User && !sh.put && c.set.User.UpdateMethod == "auto", "R7 put", true, func(s *shape) { s.put = true })
+		add(k == engine.User && !sh.interop && !sh.put && c.set.User.UpdateMethod == "auto", "R7 put", true, func(s *shape) { s.put = true })
 		add(k == engine.User && sh.put && c.set.User.UpdateMethod == "auto", "R7 patch", true, func(s *shape) { s.put = false })
 	}
 	if !c.set.repair {

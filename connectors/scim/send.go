@@ -63,6 +63,11 @@ func (c *Client) send(ctx context.Context, rq request) (*reply, error) {
 		asJSON := plain || c.lessons.plainJSON()
 		req := c.httpRequest(ctx, &rq, to, name, credential, asJSON)
 		ans, err := c.conn.Do(req, wire.Call{Template: rq.template, Attempt: p.attempt(), Read: rq.op.reads()})
+		if asTooLarge(err) && !rq.op.reads() && ans.Status/100 == 2 {
+			c.breaker.result(true, false)
+			c.tally.succeeded(rq.op)
+			return &reply{status: ans.Status, header: ans.Header}, nil
+		}
 		if err != nil {
 			again, err := c.broken(ctx, &rq, p, err)
 			if again {
@@ -243,10 +248,7 @@ func (c *Client) broken(ctx context.Context, rq *request, p *patience, err error
 	var te *wire.TransportError
 	if !errors.As(err, &te) { // the body was too large
 		c.breaker.result(true, false)
-		if rq.op.reads() {
-			return false, c.transportError(rq.op, err)
-		}
-		return false, &unclear{status: http.StatusOK, err: err}
+		return false, c.transportError(rq.op, err)
 	}
 	c.breaker.result(false, false)
 	lost := te.Sent || te.Status != 0

@@ -147,7 +147,7 @@ func resolve(cfg Config) (settings, error) {
 	if s.Limits.HeaderBytes <= 0 {
 		s.Limits.HeaderBytes = 64 << 10
 	}
-	s.limits = limits{depth: s.Limits.JSONDepth, items: 100_000}
+	s.limits = limits{depth: s.Limits.JSONDepth, items: 100_000, names: 10_000}
 	if s.TLS.CA != "" {
 		if _, err := os.Stat(s.TLS.CA); err != nil {
 			wrong("tls.ca: %s cannot be read; name a PEM file with certificates", s.TLS.CA)

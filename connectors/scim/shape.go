@@ -19,6 +19,7 @@ type shape struct {
 	put            bool // whole resource by PUT
 	otherSchemas   bool // schemas of a create in the form of the other profile
 	plainJSON      bool // media type application/json
+	interop        bool // the server declares the interoperability profile (7.6)
 }
 
 func startShape(s *settings) shape {

@@ -35,7 +35,8 @@ type updating struct {
 	applied  []string
 	refused  *engine.TargetError // of an attribute that can never be changed
 	out      engine.Updated
-	extra    int // requests spent on splitting
+	extra    int    // requests spent on splitting
+	tag      string // for If-Match, where the server insists
 }
 
 // Update implements [engine.Target] (sections 13 to 15).
@@ -335,6 +336,12 @@ func (u *updating) write(ctx context.Context, changes []engine.AttributeChange) 
 			r.apply(&sh)
 			used = append(used, r)
 			c.log.Debug("sending again in another shape", zap.String("repair", r.name), zap.Int("status", f.status), zap.String("scim_type", f.said.scimType))
+		case f.status == http.StatusPreconditionRequired && u.tag == "":
+			read, err := c.get(ctx, u.k, u.id)
+			if err != nil || read.version == "" || !validHeaderValue(read.version) {
+				return nil, f
+			}
+			u.tag = read.version // the server insists on conditional requests
 		case !again && (f.status == http.StatusPreconditionFailed || f.status == http.StatusConflict && !holdsUnique(u.k, changes)):
 			again = true // somebody else wrote at the same moment: once more
 		default:
@@ -357,7 +364,7 @@ func (u *updating) once(ctx context.Context, changes []engine.AttributeChange, s
 		return c.putChanges(ctx, u.k, u.id, changes)
 	}
 	var ops []patchOp
-	tag := ""
+	tag := u.tag
 	if !sh.filterPaths && slices.ContainsFunc(changes, func(ch engine.AttributeChange) bool { return len(ch.Path.Filter) > 0 }) {
 		var err error
 		if ops, tag, err = u.wholeLists(ctx, changes, sh); err != nil {

@@ -188,7 +188,7 @@ var ErrBodyTooLarge = errors.New("the answer is larger than allowed")
 var errTimeout = errors.New("request timed out")
 
 // Do sends req and reads the answer. It waits for its turn first. The error is that of ctx if the
-// caller's context ended, [ErrBodyTooLarge], or a [*TransportError].
+// caller's context ended, [ErrBodyTooLarge] with an answer that lacks its body, or a [*TransportError].
 func (c *Conn) Do(req *http.Request, call Call) (*Answer, error) {
 	caller := req.Context()
 	if err := c.limit.acquire(caller); err != nil {
@@ -235,7 +235,7 @@ func (c *Conn) exchange(req *http.Request) (*Answer, error) {
 	defer res.Body.Close()
 	body, err := c.read(res)
 	if errors.Is(err, ErrBodyTooLarge) {
-		return nil, err
+		return &Answer{Status: res.StatusCode, Header: res.Header}, err
 	}
 	if err != nil {
 		return nil, broken(res.StatusCode, err)
