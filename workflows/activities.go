@@ -104,20 +104,20 @@ func refs(ref CycleRef, batches []cycle.Batch) []BatchRef {
 // inside one call. The number of finished objects goes along.
 func beating(ctx context.Context) (beat cycle.Beat, stop func()) {
 	var done atomic.Int64
-	ctx, cancel := context.WithCancel(ctx)
+	quit := make(chan struct{})
 	go func() {
 		tick := time.NewTicker(heartbeat / 5)
 		defer tick.Stop()
 		for {
-			activity.RecordHeartbeat(ctx, done.Load())
 			select {
 			case <-tick.C:
-			case <-ctx.Done():
+				activity.RecordHeartbeat(ctx, done.Load())
+			case <-quit:
 				return
 			}
 		}
 	}()
-	return func(n int) { done.Store(int64(n)) }, cancel
+	return func(n int) { done.Store(int64(n)) }, func() { close(quit) }
 }
 
 // step turns what a step returned into what Temporal shall do: an error that ends the cycle is not
