@@ -4,9 +4,16 @@ import "strings"
 
 // nearest returns the candidate that a misspelt word was probably meant to be, or "".
 func nearest(word string, candidates []string) string {
-	best, bestDistance := "", max(2, len(word)/3)+1
+	if word == "" {
+		return ""
+	}
+	best, bestDistance := "", min(max(2, len(word)/3), 3)+1
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {
+		d := distance(strings.ToLower(word), strings.ToLower(c))
+		if len(word) >= 3 && len(c) > len(word) && strings.EqualFold(c[:len(word)], word) {
+			d = min(d, 2) // the word is the beginning of the candidate
+		}
+		if d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}

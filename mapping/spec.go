@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -201,6 +202,7 @@ func (c *compiler) target(field, text string, a *Attribute) bool {
 		c.fail(field, "remove the mapping", "the target sets %s itself", p)
 		return false
 	}
+	c.targetName(field, p)
 	for j := range c.object.Attributes {
 		if c.object.Attributes[j].Target.Same(p) {
 			c.fail(field, "remove one of the two", "%s is mapped already", p)
@@ -208,6 +210,24 @@ func (c *compiler) target(field, text string, a *Attribute) bool {
 		}
 	}
 	return true
+}
+
+// targetName warns about names that are probably misspelt. Targets may have attributes of their own,
+// so it is no error.
+func (c *compiler) targetName(field string, p Path) {
+	_, known := spell(p.URN, p.Attribute)
+	switch {
+	case !known && p.URN == EnterpriseURN:
+		c.warn(field, didYouMean(p.Attribute, slices.Sorted(maps.Values(enterpriseNames))), "the enterprise extension has no attribute %q", p.Attribute)
+	case !known && p.URN == "":
+		if near := nearest(p.Attribute, slices.Sorted(maps.Values(coreNames))); near != "" {
+			c.warn(field, "did you mean "+near+"?", "SCIM has no attribute %q", p.Attribute)
+		}
+	case known && p.Sub != "" && subNames[strings.ToLower(p.Sub)] == "":
+		if near := nearest(p.Sub, slices.Sorted(maps.Values(subNames))); near != "" {
+			c.warn(field, "did you mean "+near+"?", "%s has no sub-attribute %q", p.Attribute, p.Sub)
+		}
+	}
 }
 
 func (c *compiler) source(field string, s AttributeSpec, a *Attribute) bool {
@@ -342,6 +362,10 @@ func (c *compiler) attributeName(field, name string) {
 	if isExtensionAttribute(name) || strings.HasPrefix(name, "extension_") {
 		return
 	}
+	if name == password {
+		c.warn(field, "remove the mapping", "passwords are never read; the value is always empty")
+		return
+	}
 	best := ""
 	for _, known := range sourceNames {
 		if known == name {
@@ -353,9 +377,6 @@ func (c *compiler) attributeName(field, name string) {
 		case best == "" && len(name) > 4 && distance(strings.ToLower(known), strings.ToLower(name)) == 1:
 			best = known
 		}
-	}
-	if name == password {
-		c.warn(field, "remove it", "passwords are never read; the value is always empty")
 	}
 	if best != "" {
 		c.warn(field, "did you mean "+best+"?", "the attribute %q is not one that directories have, and names are case-sensitive", name)
