@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net"
 	"net/mail"
 	"net/url"
@@ -43,7 +44,7 @@ func (f *File) check(d *decoder) {
 		j := &f.Jobs[i]
 		path := index("jobs", i)
 		if k, taken := first[j.ID]; taken {
-			d.fail(join(path, "id"), "give each job its own", "%q is the id of the job in line %d already", j.ID, d.doc.at(index("jobs", k)+".id").line)
+			d.fail(join(path, "id"), "give each job its own", "the job in line %d has this id already", d.doc.at(index("jobs", k)+".id").line)
 		} else if j.ID != "" {
 			first[j.ID] = i
 		}
@@ -60,7 +61,7 @@ func (f *File) checkServer(d *decoder) {
 	for i, t := range f.Server.Tokens {
 		path := index("server.tokens", i)
 		if names[t.Name] && t.Name != "" {
-			d.fail(join(path, "name"), "give each token its own", "%q is the name of another token already", t.Name)
+			d.fail(join(path, "name"), "give each token its own", "another token has this name already")
 		}
 		names[t.Name] = true
 		given(d, join(path, "token"), t.Token, "set one")
@@ -69,7 +70,7 @@ func (f *File) checkServer(d *decoder) {
 
 // given reports a secret that is written down and empty: whoever wrote it wants it to protect something.
 func given(d *decoder, path string, s Secret, remedy string) {
-	if _, n := d.doc.find(path); n != nil && n.kind == text && s.Empty() {
+	if _, n := d.doc.find(path); n != nil && n.kind == text && !n.broken && s.Empty() {
 		d.fail(path, remedy, "the token is empty")
 	}
 }
@@ -125,11 +126,8 @@ func mailAddress(d *decoder, path, s string) {
 }
 
 func (j *Job) check(d *decoder, path string) {
-	if j.ID != "" && !jobID.MatchString(j.ID) {
-		d.fail(join(path, "id"), "use 1 to 63 lower-case letters, digits and hyphens", "%q is no id of a job", j.ID)
-	}
-	if _, n := d.doc.find(join(path, "id")); n != nil && n.kind == text && n.text == "" {
-		d.fail(join(path, "id"), "use 1 to 63 lower-case letters, digits and hyphens", "it is empty")
+	if _, n := d.doc.find(join(path, "id")); n != nil && n.kind == text && !n.broken && !jobID.MatchString(j.ID) {
+		d.fail(join(path, "id"), "use 1 to 63 lower-case letters, digits and hyphens", "%sno id of a job", is(n))
 	}
 	if j.Interval < minInterval || j.Interval > maxInterval {
 		if _, n := d.doc.find(join(path, "interval")); n != nil && n.kind == text {
@@ -209,6 +207,9 @@ func compileObject(d *decoder, path string, written *mapping.ObjectSpec, byDefau
 		if n != nil && p.Offset > 0 && n.letters.line > 0 {
 			at = position{n.letters.line, n.letters.column + p.Offset}
 		}
+		if n != nil && n.outside {
+			p.Message, p.Hint = "it is not valid", "look at what stands in place of the reference; it is not shown here"
+		}
 		if p.Warning {
 			d.warnAt(at, field, p.Hint, "%s", p.Message)
 		} else {
@@ -230,11 +231,11 @@ func (j *Job) loadSchema(d *decoder, path string) {
 	}
 	s, found := mapping.LoadSchema(data)
 	for _, x := range found {
+		report := d.warn
 		if x.Severity == mapping.SeverityError {
-			d.fail(path, "", "%s: %s", j.Schema, x)
-		} else {
-			d.warn(path, "", "%s: %s", j.Schema, x)
+			report = d.fail
 		}
+		report(path, x.Hint, "%s at %s: %s", j.Schema, cmp.Or(x.Pointer, "/"), x.Message)
 	}
 	if s != nil {
 		j.Mapping = s.Mapping()

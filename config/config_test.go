@@ -1,7 +1,16 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/scimsync/scimsync/mapping"
 )
 
 func env(vars map[string]string) func(string) (string, bool) {
@@ -11,30 +20,253 @@ func env(vars map[string]string) func(string) (string, bool) {
 	}
 }
 
-var contractEnv = env(map[string]string{
-	"SCIMSYNC_TOKEN": "full", "TEMPORAL_API_KEY": "key", "GRAPH_SECRET": "graph", "WEBEX_TOKEN": "webex",
-})
+// anyEnv sets every variable.
+func anyEnv(name string) (string, bool) { return "value of " + name, true }
 
-// The example of the product contract, word for word.
-func TestContractExample(t *testing.T) {
-	f, warnings, err := Load("testdata/contract.yaml", contractEnv)
+// compare looks at everything but what is compiled or kept for later.
+var compare = cmp.Options{
+	cmpopts.IgnoreFields(Job{}, "Mapping", "Mappings", "Source", "Target"),
+	cmp.Comparer(func(a, b Secret) bool { return a.Reveal() == b.Reveal() }),
+}
+
+func mustParse(t *testing.T, text string) *File {
+	t.Helper()
+	f, warnings, err := Parse("scimsync.yaml", []byte(text), anyEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range warnings {
-		t.Log(w)
+	if len(warnings) > 0 {
+		t.Fatalf("warnings: %v", warnings)
 	}
-	t.Logf("%+v", f)
+	return f
 }
 
-func TestTemplate(t *testing.T) {
-	for _, app := range []string{"", "webex", "aws-iic"} {
-		text, err := Template(TemplateOptions{Source: "msgraph", Target: "scim", App: app})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Log(text)
-		_, w, err := Parse("scimsync.yaml", []byte(text), func(string) (string, bool) { return "x", true })
-		t.Log(w, err)
+// The example of the product contract, word for word.
+func TestContractExample(t *testing.T) {
+	got, warnings, err := Load("testdata/contract.yaml", env(map[string]string{
+		"SCIMSYNC_TOKEN": "full", "TEMPORAL_API_KEY": "key", "GRAPH_SECRET": "graph", "WEBEX_TOKEN": "webex",
+	}))
+	if err != nil {
+		t.Fatal(err)
 	}
+	if len(warnings) > 0 {
+		t.Errorf("warnings: %v", warnings)
+	}
+	want := &File{
+		DataDir:  "testdata/data",
+		Path:     "testdata/contract.yaml",
+		Server:   Server{Listen: "127.0.0.1:8080", Token: NewSecret("full"), Tokens: []Token{}},
+		Temporal: Temporal{Namespace: "default", TaskQueue: "scimsync", APIKey: NewSecret("key")},
+		Log:      Log{Level: "info", Format: "console"},
+		Notifications: Notifications{
+			SMTP:     &SMTP{Address: "127.0.0.1:1025", From: "scimsync@example.com", TLS: "none"},
+			Webhooks: []Webhook{},
+		},
+		Jobs: []Job{{
+			ID: "webex", Enabled: true, Interval: 40 * time.Minute, Scope: "assigned",
+			Deletions:          Deletions{Threshold: new(500)},
+			Notify:             Notify{Email: []string{"ops@example.com"}, OnFailure: true},
+			RenameOnSoftDelete: "follow", OnTargetMissing: "recreate", OnGroupOutOfScope: "delete",
+		}},
+	}
+	if diff := cmp.Diff(want, got, compare); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	j := got.Jobs[0]
+	if j.Source.Type != "msgraph" || j.Target.Type != "scim" {
+		t.Errorf("types of source and target: %q, %q", j.Source.Type, j.Target.Type)
+	}
+	if n := len(j.Mapping.Users.Attributes); n != 6 {
+		t.Errorf("%d attributes of users, want 6", n)
+	}
+	if n := len(j.Mapping.Groups.Attributes); n != 3 {
+		t.Errorf("%d attributes of groups, want 3", n)
+	}
+	if n := len(j.Mapping.Users.Filter.Groups); n != 1 {
+		t.Errorf("%d filters of users, want 1", n)
+	}
+}
+
+const minimal = `jobs: [{id: a, source: {type: msgraph}, target: {type: scim}}]`
+
+func TestDefaults(t *testing.T) {
+	got := mustParse(t, minimal)
+	want := &File{
+		DataDir:  "data",
+		Path:     "scimsync.yaml",
+		Server:   Server{Listen: "127.0.0.1:8080"},
+		Temporal: Temporal{Namespace: "default", TaskQueue: "scimsync"},
+		Log:      Log{Level: "info", Format: "console"},
+		Jobs: []Job{{
+			ID: "a", Enabled: true, Interval: 40 * time.Minute, Scope: "assigned",
+			RenameOnSoftDelete: "follow", OnTargetMissing: "recreate", OnGroupOutOfScope: "delete",
+		}},
+	}
+	if diff := cmp.Diff(want, got, compare); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got, want := got.Jobs[0].Mapping.Fingerprint(), mapping.Default().Fingerprint(); got != want {
+		t.Errorf("the mapping is not the default")
+	}
+}
+
+func TestJobOptions(t *testing.T) {
+	for _, c := range []struct {
+		name, keys string
+		want       func(*Job)
+	}{
+		{"all", `enabled: false, interval: 24h, scope: all, requireRole: true, renameOnSoftDelete: never, onTargetMissing: error, onGroupOutOfScope: leave`, func(j *Job) {
+			j.Enabled, j.Interval, j.Scope, j.RequireRole = false, 24*time.Hour, "all", true
+			j.RenameOnSoftDelete, j.OnTargetMissing, j.OnGroupOutOfScope = "never", "error", "leave"
+		}},
+		{"deletions", `deletions: {threshold: 0, skipOutOfScope: true, skipDisableWhenBlocked: true, skipDisableWhenRecycled: true}`, func(j *Job) {
+			j.Deletions = Deletions{new(0), true, true, true}
+		}},
+		{"parity", `compat: entra`, func(j *Job) {
+			j.Compat, j.OnTargetMissing, j.Deletions.Threshold = "entra", "error", new(0)
+		}},
+		{"parity with other wishes", `compat: entra, onTargetMissing: recreate, deletions: {threshold: 7}`, func(j *Job) {
+			j.Compat, j.Deletions.Threshold = "entra", new(7)
+		}},
+		{"merge key and alias", `<<: {scope: all, interval: 1m}, interval: 2m`, func(j *Job) {
+			j.Scope, j.Interval = "all", 2*time.Minute
+		}},
+		{"values from variables", `enabled: "${env:FALSE}", deletions: {threshold: "${env:SEVEN}"}, interval: "${env:MINUTES}m"`, func(j *Job) {
+			j.Enabled, j.Deletions.Threshold, j.Interval = false, new(7), 90*time.Minute
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := "jobs: [{id: a, source: {type: msgraph}, target: {type: scim}, " + c.keys + "}]"
+			f, _, err := Parse("scimsync.yaml", []byte(text), env(map[string]string{"FALSE": "false", "SEVEN": "7", "MINUTES": "90"}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := mustParse(t, minimal).Jobs
+			c.want(&want[0])
+			if diff := cmp.Diff(want, f.Jobs, compare); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The default mapping depends on the application, and a part that is left out keeps its default.
+func TestMapping(t *testing.T) {
+	webex := mapping.WebexDefault()
+	for _, c := range []struct {
+		name, keys string
+		want       mapping.Mapping
+	}{
+		{"default", `target: {type: scim}`, mapping.Default()},
+		{"webex", `target: {type: scim, app: webex}`, webex},
+		{"empty schema", `target: {type: scim, app: webex}, schema: ""`, webex},
+		{"switches only", `target: {type: scim, app: webex}, mappings: {users: {actions: [create]}}`, mapping.Mapping{
+			Users: func() mapping.Object { o := webex.Users; o.Actions = mapping.Actions{Create: true}; return o }(), Groups: webex.Groups,
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := mustParse(t, "jobs: [{id: a, source: {type: msgraph}, "+c.keys+"}]")
+			if f.Jobs[0].Mapping.Fingerprint() != c.want.Fingerprint() {
+				t.Errorf("got %+v", f.Jobs[0].Mapping)
+			}
+		})
+	}
+}
+
+func TestSchema(t *testing.T) {
+	text := "jobs: [{id: a, source: {type: msgraph}, target: {type: scim}, schema: schema.json}]"
+	f, _, err := Parse("testdata/scimsync.yaml", []byte(text), anyEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("testdata/schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := mapping.LoadSchema(data)
+	if f.Jobs[0].Mapping.Fingerprint() != s.Mapping().Fingerprint() {
+		t.Errorf("the mapping is not that of the schema")
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string][]string{
+		filepath.Join(dir, "none.yaml"): {"none.yaml: there is no such file", "looked for " + dir, "scimsync init"},
+		dir:                             {dir + ": the file cannot be read: is a directory"},
+	} {
+		f, _, err := Load(path, anyEnv)
+		if f != nil || len(AsProblems(err)) != 1 {
+			t.Fatalf("Load(%s) = %v, %v", path, f, err)
+		}
+		for _, part := range want {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("Load(%s): %q lacks %q", path, err, part)
+			}
+		}
+	}
+}
+
+// Paths in the file start at its folder, wherever the process was started.
+func TestRelativePaths(t *testing.T) {
+	text := `
+dataDir: state
+temporal: {tls: {cert: /etc/client.pem, key: client.key, ca: ../ca.pem}}
+` + minimal
+	f, _, err := Parse("/etc/scimsync/scimsync.yaml", []byte(text), anyEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{f.DataDir, f.Temporal.TLS.Cert, f.Temporal.TLS.Key, f.Temporal.TLS.CA}
+	want := []string{"/etc/scimsync/state", "/etc/client.pem", "/etc/scimsync/client.key", "/etc/ca.pem"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A file that repeats itself without end must be refused, not expanded.
+func TestBombs(t *testing.T) {
+	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 20 {
+		a, b := string(rune('a'+i)), string(rune('b'+i))
+		bomb += b + "0: &" + b + "0 [" + strings.Repeat("*"+a+"0, ", 10) + "]\n"
+	}
+	for name, text := range map[string]string{
+		"aliases": bomb,
+		"depth":   strings.Repeat("[", 1000) + strings.Repeat("]", 1000),
+		"size":    "# " + strings.Repeat("x", maxBytes),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := Parse("scimsync.yaml", []byte(text), anyEnv)
+			if err == nil {
+				t.Fatal("it was accepted")
+			}
+			if want := "than"; !strings.Contains(err.Error(), want) && !strings.Contains(err.Error(), "beyond") {
+				t.Errorf("got %s", err)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"testdata/contract.yaml", "testdata/wrong.txtar", "template.yaml"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for part := range strings.SplitSeq(string(data), "-- \n") {
+			f.Add([]byte(part))
+		}
+	}
+	f.Add([]byte(minimal))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		getenv := env(map[string]string{"SECRET": "s"})
+		file, _, err := Parse("scimsync.yaml", data, getenv)
+		if err == nil && (file == nil || len(file.Jobs) == 0) {
+			t.Fatal("no error and no jobs")
+		}
+		if file != nil {
+			file.CheckBlocks(testShapes) // must not panic either
+		}
+	})
 }

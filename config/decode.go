@@ -157,6 +157,9 @@ func (d *decoder) object(n *node, v reflect.Value, path string) {
 		case below(v.Type(), fs, e.key) != "":
 			d.failAt(e.at, join(path, e.key), "it belongs below "+below(v.Type(), fs, e.key), "unknown key")
 		default:
+			if meant := slices.Index(names, nearest(e.key, names)); meant >= 0 {
+				given[meant] = true // so that it is not reported as missing
+			}
 			d.failAt(e.at, join(path, e.key), remedyFor(e.key, names), "unknown key")
 		}
 	}
@@ -245,12 +248,11 @@ func (d *decoder) textUnmarshaler(n *node, v reflect.Value, path string) {
 	}
 	err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.text))
 	switch {
-	case !isSecret(v.Type()):
-		if err != nil {
-			d.fail(path, "", "%v", err)
-		}
+	case err != nil && (n.outside || isSecret(v.Type())):
+		d.fail(path, "correct it", "it is malformed") // the error may quote it
 	case err != nil:
-		d.fail(path, "write it anew", "the secret is malformed") // the error may quote it
+		d.fail(path, "correct it", "it is malformed: %v", err)
+	case !isSecret(v.Type()):
 	case !n.outside && n.text != "":
 		d.warn(path, "use ${env:NAME} or ${file:PATH}", "a secret is written into the file, where everybody who reads the file can see it")
 	}
@@ -303,17 +305,17 @@ func (d *decoder) integer(n *node, v reflect.Value, path string) {
 	unsigned := v.CanUint()
 	switch {
 	case x == nil:
-		d.wrong(n, path, "a whole number", unquote(n))
+		d.notNumber(n, path, "a whole number")
 	case !ok:
 		if _, big := x.(uint64); big {
-			d.fail(path, "", "the number is too big")
+			d.fail(path, "write a smaller one", "the number is too big")
 			return
 		}
 		d.fail(path, "write it without point and exponent", "it must be a whole number")
 	case unsigned && i < 0:
-		d.fail(path, "", "it must not be negative")
+		d.fail(path, "write 0 or more", "it must not be negative")
 	case unsigned && v.OverflowUint(uint64(i)), !unsigned && v.OverflowInt(i):
-		d.fail(path, "", "the number is too big")
+		d.fail(path, "write a smaller one", "the number is too big")
 	case unsigned:
 		v.SetUint(uint64(i))
 	default:
@@ -331,25 +333,30 @@ func (d *decoder) float(n *node, v reflect.Value, path string) {
 	case float64:
 		x = i
 	default:
-		f, err := strconv.ParseFloat(n.text, 64)
-		if !n.outside || err != nil {
-			d.wrong(n, path, string(number), unquote(n))
+		f, err := strconv.ParseFloat(n.text, 64) // the parser takes 1e3 for text
+		if n.kind != text || n.quoted && !n.outside || err != nil {
+			d.notNumber(n, path, string(number))
 			return
 		}
 		x = f
 	}
 	if math.IsNaN(x) || math.IsInf(x, 0) {
-		d.fail(path, "", "it must be a finite number")
+		d.fail(path, "write it in digits", "it must be a finite number")
 		return
 	}
 	v.SetFloat(x)
 }
 
-func unquote(n *node) string {
-	if _, err := strconv.ParseFloat(n.text, 64); err == nil && n.kind == text {
-		return "remove the quotes"
+func (d *decoder) notNumber(n *node, path, wanted string) {
+	_, err := strconv.ParseFloat(n.text, 64)
+	switch {
+	case n.kind == text && n.quoted && !n.outside && err == nil:
+		d.wrong(n, path, wanted, "remove the quotes")
+	case n.kind == text && !n.outside && err == nil:
+		d.fail(path, "write it in digits, without exponent", "it must be %s, and not too big", wanted)
+	default:
+		d.wrong(n, path, wanted, "write digits")
 	}
-	return ""
 }
 
 // shown is the text for a message, unless it came from outside of the file.

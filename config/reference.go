@@ -65,7 +65,8 @@ func (r references) value(ref string) (string, *mistake) {
 	case how == "file" && name != "":
 		return r.file(name)
 	default:
-		return "", &mistake{fmt.Sprintf("${%s} is no reference", ref), "write ${env:NAME} or ${file:PATH}, or $${ for the characters themselves"}
+		// Not shown: it may be a piece of a secret that happens to contain these characters.
+		return "", &mistake{"what stands between ${ and } is no reference", "write ${env:NAME} or ${file:PATH}, or $${ for the characters themselves"}
 	}
 }
 

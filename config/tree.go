@@ -44,7 +44,8 @@ type node struct {
 	items   []*node // of a list
 	// outside: the text has parts that are not written in the file (${env:NAME}, ${file:PATH}).
 	outside bool
-	// broken: a reference in it could not be replaced, which has been reported.
+	quoted  bool
+	// broken: a reference or an alias in it leads nowhere, which has been reported.
 	broken bool
 	// letters is where the first letter of text stands if the text is written as it is, on one line.
 	letters position
@@ -201,7 +202,7 @@ func inOurWords(reason, line string) (string, string) {
 		return "the reference ends the braces around it", `inside { } and [ ] put references in quotes: "${env:NAME}"`
 	case says("end character"):
 		return "the quotes are not closed", `close them; inside "…" a quotation mark is written \", inside '…' an apostrophe is written ''`
-	case says("must be specified", "end token"):
+	case says("must be specified", "end token", "flow map content"):
 		return "a { or [ is not closed, or a comma is missing", "close it, and put quotes around texts with brackets or commas, for example '[mail]'"
 	case says("'[' character", "'{' character"):
 		return "a ] or } closes nothing", "remove it, or put the text in quotes"
@@ -285,6 +286,7 @@ func (b *builder) alias(out *node, n *ast.AliasNode, path string) *node {
 	v, ok := b.anchors[name]
 	if !ok {
 		b.failAt(out.at, path, "write &"+name+" before the value to repeat", "the alias *%s repeats nothing", name)
+		out.broken = true
 		return out
 	}
 	b.nodes += v.size
@@ -295,6 +297,7 @@ func (b *builder) alias(out *node, n *ast.AliasNode, path string) *node {
 func (b *builder) text(out *node, s string, t *token.Token, path string) {
 	out.kind, out.text = text, s
 	if t != nil {
+		out.quoted = t.Type == token.DoubleQuoteType || t.Type == token.SingleQuoteType
 		out.letters = letters(t, out.at)
 	}
 	replaced, outside, err := b.refs.replace(s)
