@@ -501,4 +501,9 @@ func (d *directory) forgetName(o *object) {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 // quote writes a string as JSON, without escaping what only HTML minds.
-func quote(s string) string { return string(mustJSON(s)) }
+func quote(s string) string {
+	if plain(s) {
+		return `"` + s + `"`
+	}
+	return string(mustJSON(s))
+}

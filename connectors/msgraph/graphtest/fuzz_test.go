@@ -4,9 +4,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 )
+
+var large = regexp.MustCompile(`[0-9]{3}|e[0-9]`)
 
 // Whatever a client sends: no panic, and no 5xx without a fault rule but the documented 501.
 func FuzzRequests(f *testing.F) {
@@ -40,8 +43,11 @@ func FuzzRequests(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, method, target, body string) {
 		u, err := url.ParseRequestURI(strings.ReplaceAll(target, " ", "%20"))
-		if err != nil || method == "" || strings.ContainsAny(method, " \t\r\n/") || strings.HasPrefix(target, "/_emu/reset") && len(body) > 60 {
+		if err != nil || method == "" || strings.ContainsAny(method, " \t\r\n/") {
 			t.Skip()
+		}
+		if strings.HasPrefix(u.Path, "/_emu/reset") && large.MatchString(body) {
+			t.Skip() // a large population takes its time
 		}
 		req := &http.Request{Method: method, URL: u, Host: "graph.test", Header: http.Header{"Authorization": {"Bearer x"}},
 			Body: http.NoBody, RequestURI: u.RequestURI()}

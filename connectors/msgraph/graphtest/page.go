@@ -76,16 +76,24 @@ func (p *page) render() (body []byte, cut func(n int) int) {
 	return b, func(n int) int { return at[min(max(n, 0), len(at)-1)] }
 }
 
-// appendString is strconv.AppendQuote for JSON. Plain ASCII, the usual case, is copied.
+// appendString is strconv.AppendQuote for JSON.
 func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			return append(b, quote(s)...)
-		}
+	if !plain(s) {
+		return append(b, mustJSON(s)...)
 	}
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// plain tells whether a string is its own JSON: printable ASCII, the usual case.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // appendRef writes an item of members@delta or manager@delta.
