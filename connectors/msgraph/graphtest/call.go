@@ -1,6 +1,7 @@
 package graphtest
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,9 +61,10 @@ const maxBody = 4 << 20
 // ServeHTTP answers Graph requests under /v1.0 and /beta, the token endpoint under
 // /{tenant}/oauth2/v2.0/token, and the control API under /_emu.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	body, err := readBody(r)
 	if err != nil {
-		return // the client is gone
+		http.Error(w, "the body cannot be read", http.StatusBadRequest)
+		return
 	}
 	if strings.HasPrefix(r.URL.Path, "/_emu/") {
 		s.control(w, r, body)
@@ -98,6 +100,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 	}()
 	d.send(w, r)
+}
+
+// readBody reads the body, which client libraries like to compress.
+func readBody(r *http.Request) ([]byte, error) {
+	in := io.Reader(r.Body)
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		in = z
+	}
+	return io.ReadAll(io.LimitReader(in, maxBody+1))
 }
 
 // parse reads path and options; a request without a route has none afterwards.

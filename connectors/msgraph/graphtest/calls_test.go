@@ -1,6 +1,8 @@
 package graphtest
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -397,6 +399,20 @@ func TestBatch(t *testing.T) {
 	if n := s.Stats().Requests; n != 1+5-1+6 {
 		t.Errorf("%d requests counted, want 11: a part that was not sent is none", n)
 	}
+}
+
+func TestCompressedBody(t *testing.T) {
+	t.Parallel()
+	_, c := small(t)
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(`{"ids":["` + mira + `"]}`)); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	if v := c.do("POST", "/v1.0/directoryObjects/getByIds", b.String(), "Content-Encoding", "gzip").want(t, 200).value(); len(v) != 1 {
+		t.Errorf("%v", v)
+	}
+	c.do("POST", "/v1.0/directoryObjects/getByIds", "plain", "Content-Encoding", "gzip").want(t, 400)
 }
 
 func TestGetByIDs(t *testing.T) {
