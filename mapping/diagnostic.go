@@ -11,7 +11,7 @@ const (
 // DiagnosticCode is the machine-readable name of a finding about a schema file (section 11).
 type DiagnosticCode string
 
-// The codes of section 11, and ObjectIgnored of our own.
+// The codes of section 11, and two of our own for [Schema.Ignored].
 const (
 	SchemaShape       DiagnosticCode = "SCHEMA_SHAPE"
 	NoOutboundRule    DiagnosticCode = "NO_OUTBOUND_RULE"
@@ -47,6 +47,8 @@ const (
 	// ObjectIgnored: an enabled object mapping is not run, because it maps neither users nor groups,
 	// or because another one of its kind comes first.
 	ObjectIgnored DiagnosticCode = "OBJECT_IGNORED"
+	// PartIgnored: a member has no effect here.
+	PartIgnored DiagnosticCode = "PART_IGNORED"
 )
 
 // Diagnostic is a finding about a schema file.

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -340,4 +341,26 @@ func TestBuildReadRoundTrip(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestPathInJSON(t *testing.T) {
+	type holder struct {
+		P Path
+		Q Path `json:",omitzero"`
+	}
+	in := holder{P: MustPath(`emails[type eq "work"].value`)}
+	data, err := json.Marshal(in)
+	if err != nil || string(data) != `{"P":"emails[type eq \"work\"].value"}` {
+		t.Errorf("%s, %v", data, err)
+	}
+	var out holder
+	if err := json.Unmarshal(data, &out); err != nil || !out.P.Same(in.P) || !out.Q.IsZero() {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if err := json.Unmarshal([]byte(`{"P":"a b"}`), &out); err == nil || !strings.Contains(err.Error(), `target path "a b", character 2: ' ' cannot stand here`) {
+		t.Errorf("%v", err)
+	}
+	if err := json.Unmarshal([]byte(`{"Q":""}`), &out); err != nil || !out.Q.IsZero() {
+		t.Errorf("%+v, %v", out, err)
+	}
 }

@@ -19,6 +19,7 @@ type Schema struct {
 	mapping  Mapping
 	users    part // where Mapping came from
 	groups   part
+	ignored  []Diagnostic
 	outbound *jsonObject // the first rule that is run
 	from, to *jsonObject // its directories
 }
@@ -32,6 +33,10 @@ type part struct {
 
 // Mapping is what the schema makes a job do. A kind of objects that it does not map is disabled.
 func (s *Schema) Mapping() Mapping { return s.mapping }
+
+// Ignored lists the parts of the schema that have no effect here though they mean something to Entra.
+// They are no findings of section 11: the schema loads, and keeps them.
+func (s *Schema) Ignored() []Diagnostic { return s.ignored }
 
 // JSON is the schema with everything that it came with, members in their order.
 func (s *Schema) JSON() []byte { return encodeDocument(s.document) }
@@ -53,11 +58,13 @@ func LoadSchema(data []byte) (*Schema, []Diagnostic) {
 	if Rejected(l.found) {
 		return nil, l.found
 	}
+	s.ignored = l.ignored
 	return s, l.found
 }
 
 type loader struct {
 	found       []Diagnostic
+	ignored     []Diagnostic
 	directories map[string]*directory
 	functions   map[string]expr.FunctionInfo
 }
@@ -90,6 +97,11 @@ func (l *loader) fail(code DiagnosticCode, at, detail, hint, format string, args
 
 func (l *loader) warn(code DiagnosticCode, at, detail, hint, format string, args ...any) {
 	l.found = append(l.found, Diagnostic{SeverityWarning, code, at, detail, fmt.Sprintf(format, args...), hint})
+}
+
+// ignore notes a part without effect.
+func (l *loader) ignore(code DiagnosticCode, at, detail, hint, format string, args ...any) {
+	l.ignored = append(l.ignored, Diagnostic{SeverityWarning, code, at, detail, fmt.Sprintf(format, args...), hint})
 }
 
 const exportHint = "export the schema again and load the file unchanged"
@@ -285,6 +297,9 @@ func (l *loader) readObject(o *jsonObject, at string) *objectDefinition {
 	if name := m["PropertyNameSoftDeleted"]; name != IsSoftDeleted {
 		d.softDeleted = name
 	}
+	if name := m["PropertyNameAccountEnabled"]; name != "" && name != "accountEnabled" {
+		l.ignore(PartIgnored, pointer(at, "metadata"), name, "name the attribute accountEnabled at the source", "PropertyNameAccountEnabled has no effect: sign-in is read from accountEnabled")
+	}
 	l.objects(l.list(o, "attributes", at), pointer(at, "attributes"), func(o *jsonObject, at string) {
 		a := l.readAttribute(o, at)
 		d.attributes = append(d.attributes, a)
@@ -367,9 +382,20 @@ func (l *loader) readRule(o *jsonObject, at string) (r *rule, failed bool) {
 		l.warn(RuleIgnored, at, "", "nothing needs to be done", "the rule does not start at the cloud directory; imports into it are not run")
 		return nil, false
 	}
+	l.ignoreContainers(o, at)
 	var ok bool
 	if r.priority, ok = l.integer(o, "priority", at); !ok {
 		r.priority = 1 << 62
 	}
 	return r, false
+}
+
+// ignoreContainers notes filters by container and group, which belong to other kinds of sources.
+func (l *loader) ignoreContainers(o *jsonObject, at string) {
+	for _, f := range [][2]string{{"containerFilter", "includedContainers"}, {"groupFilter", "includedGroups"}} {
+		filter, _ := o.get(f[0]).(*jsonObject)
+		if list, _ := filter.get(f[1]).([]any); len(list) > 0 {
+			l.ignore(PartIgnored, pointer(at, f[0]), "", "use a scoping filter or assignments", "%s has no effect", f[0])
+		}
+	}
 }

@@ -55,11 +55,11 @@ func (s *Schema) take(l *loader, p part, at, sourceName, targetName string, obje
 	case strings.EqualFold(sourceName, "Group") && strings.HasSuffix(strings.ToLower(targetName), "group"):
 		where, to = &s.groups, &s.mapping.Groups
 	default:
-		l.warn(ObjectIgnored, at, sourceName, "disable it to silence this warning", "only users and groups are provisioned; %s to %s is not run", sourceName, targetName)
+		l.ignore(ObjectIgnored, at, sourceName, "disable it to silence this warning", "only users and groups are provisioned; %s to %s is not run", sourceName, targetName)
 		return
 	}
 	if where.mapping != nil {
-		l.warn(ObjectIgnored, at, sourceName, "combine the two, or use one job for each", "an earlier mapping of %s objects is run, this one is not", sourceName)
+		l.ignore(ObjectIgnored, at, sourceName, "combine the two, or use one job for each", "an earlier mapping of %s objects is run, this one is not", sourceName)
 		return
 	}
 	*where, *to = p, object

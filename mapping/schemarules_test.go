@@ -141,7 +141,11 @@ func TestRulesRunByPriority(t *testing.T) {
 		doc{"sourceObjectName": "User", "targetObjectName": d.target["name"], "flowTypes": " update ", "attributeMappings": []any{
 			doc{"targetAttributeName": "userName", "matchingPriority": 1, "source": doc{"expression": "[department]"}}}}}}
 	d.root["synchronizationRules"] = []any{d.rule, second}
-	u := d.expect(t, warning(ObjectIgnored, atMapping, "User")).Users
+	s, found := d.load(t)
+	if diff := cmp.Diff([]finding{warning(ObjectIgnored, atMapping, "User")}, append(found, findings(s.Ignored())...)); diff != "" {
+		t.Errorf("findings: -want +got\n%s", diff)
+	}
+	u := s.Mapping().Users
 	if u.Actions != (Actions{Update: true}) || u.Attributes[0].Source.String() != "[department]" {
 		t.Errorf("the rule with the lower number runs: %+v", u)
 	}
