@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/scimsync/scimsync/connectors/internal/wire"
-	"github.com/scimsync/scimsync/mapping"
 )
 
 // maxDepth is how deep the JSON of an answer may nest; what Graph sends nests to about six.
@@ -125,8 +124,8 @@ func identity(item map[string]any) string {
 
 // attributes are the selected properties of an item. Annotations and what was not asked for are
 // left out (GS-MG-5).
-func (sel selection) attributes(item map[string]any) mapping.Attributes {
-	out := make(mapping.Attributes, len(item))
+func (sel selection) attributes(item map[string]any) map[string]any {
+	out := make(map[string]any, len(item))
 	for name, v := range item {
 		if strings.Contains(name, "@") || !sel.names[strings.ToLower(name)] {
 			continue
@@ -162,7 +161,7 @@ func plain(v any) any {
 }
 
 // digest names the content of attributes within one round.
-func digest(seed maphash.Seed, a mapping.Attributes) uint64 {
+func digest(seed maphash.Seed, a map[string]any) uint64 {
 	b, err := json.Marshal(a) // keys are sorted
 	if err != nil {
 		return 0 // came from JSON: always encodes

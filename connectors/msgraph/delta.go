@@ -20,11 +20,19 @@ type position struct {
 	Link string `json:"link"` // byte for byte as Graph gave it
 	Open bool   `json:"open,omitempty"`
 	Full bool   `json:"full,omitempty"`
-	// Removed are objects that the round told to be removed so far, Doubt objects told to be both
-	// removed and live, Pairs memberships told to be both ended and begun.
-	Removed []string    `json:"removed,omitempty"`
-	Doubt   []string    `json:"doubt,omitempty"`
-	Pairs   [][2]string `json:"pairs,omitempty"`
+	// Removed are objects that the round told to be removed so far.
+	Removed []string `json:"removed,omitempty"`
+	// Now is what the round left in doubt so far, Again what the round before did: a single read may
+	// be answered by a replica that is behind the feed, so that it is asked once more a round later.
+	Now   doubts `json:"now,omitzero"`
+	Again doubts `json:"again,omitzero"`
+}
+
+// doubts are what entries of a round contradict each other about.
+type doubts struct {
+	Objects  []string    `json:"objects,omitempty"`
+	Members  [][2]string `json:"members,omitempty"`  // group, member
+	Managers [][2]string `json:"managers,omitempty"` // user, a manager that was told
 }
 
 // maxRemembered bounds what goes into a cursor. A round with more removals than this that is also
@@ -33,8 +41,11 @@ const maxRemembered = 2000
 
 func (p position) cursor() (engine.Cursor, error) {
 	p.Removed = p.Removed[:min(len(p.Removed), maxRemembered)]
-	p.Doubt = p.Doubt[:min(len(p.Doubt), maxRemembered)]
-	p.Pairs = p.Pairs[:min(len(p.Pairs), maxRemembered)]
+	for _, d := range []*doubts{&p.Now, &p.Again} {
+		d.Objects = d.Objects[:min(len(d.Objects), maxRemembered)]
+		d.Members = d.Members[:min(len(d.Members), maxRemembered)]
+		d.Managers = d.Managers[:min(len(d.Managers), maxRemembered)]
+	}
 	b, err := json.Marshal(p)
 	return engine.Cursor(b), err
 }
@@ -58,14 +69,12 @@ func (s *Source) delta(ctx context.Context, k engine.Kind, from engine.Cursor, y
 		if err != nil {
 			return err
 		}
-		next := position{Link: l.next, Open: true, Full: r.full}
+		next := position{Link: l.next, Open: true, Full: r.full, Removed: slices.Sorted(maps.Keys(r.removed)), Now: r.now.list(), Again: r.again.list()}
 		if l.delta != "" {
 			if err := r.settle(ctx, &page); err != nil {
 				return err
 			}
-			next, page.Done = position{Link: l.delta}, true
-		} else {
-			next.Removed, next.Doubt, next.Pairs = slices.Sorted(maps.Keys(r.removed)), slices.Sorted(maps.Keys(r.doubt)), r.pairList()
+			next, page.Done = position{Link: l.delta, Again: r.now.list()}, true
 		}
 		if page.Next, err = next.cursor(); err != nil {
 			return err

@@ -90,7 +90,9 @@ func idOf(url string) string {
 func TestBatchPartsAreJudgedSingly(t *testing.T) { // GS-BA-2
 	t.Parallel()
 	const notFound = `{"error":{"code":"Request_ResourceNotFound","message":"x"}}`
-	live := func(url string) (int, string, string) { return 200, "", fmt.Sprintf(`{"id":%q,"displayName":"x"}`, idOf(url)) }
+	live := func(url string) (int, string, string) {
+		return 200, "", fmt.Sprintf(`{"id":%q,"displayName":"x"}`, idOf(url))
+	}
 	for _, c := range []struct {
 		name   string
 		first  func(url string) (int, string, string) // what the part of x1 is answered at first
@@ -98,7 +100,9 @@ func TestBatchPartsAreJudgedSingly(t *testing.T) { // GS-BA-2
 		waited time.Duration
 		again  int // parts in the second batch
 	}{
-		{"throttled", func(string) (int, string, string) { return 429, `"Retry-After":"30"`, `{"error":{"code":"TooManyRequests"}}` }, "", 30 * time.Second, 1},
+		{"throttled", func(string) (int, string, string) {
+			return 429, `"Retry-After":"30"`, `{"error":{"code":"TooManyRequests"}}`
+		}, "", 30 * time.Second, 1},
 		{"unavailable", func(string) (int, string, string) { return 503, ``, `"PGh0bWw+"` }, "", time.Second, 1},
 		{"unanswered", func(string) (int, string, string) { return 0, "", "" }, "", time.Second, 1},
 		{"about another object", func(string) (int, string, string) { return 200, "", `{"id":"y"}` }, "", time.Second, 1},

@@ -1,9 +1,8 @@
 package msgraph
 
 import (
-	"cmp"
 	"hash/maphash"
-	"slices"
+	"maps"
 	"strings"
 
 	"go.uber.org/zap"
@@ -23,12 +22,12 @@ type round struct {
 
 	removed map[string]bool            // objects told to be removed
 	live    map[uint64]uint64          // hash of an object told to be live → digest of its attributes
-	doubt   map[string]bool            // objects to be looked up
 	left    map[uint64]bool            // memberships told to have ended
 	joined  map[uint64]bool            // memberships told to exist
-	pairs   map[[2]string]bool         // memberships to be looked up: group, member
 	manages map[string]map[string]bool // live managers told of users, in incremental rounds
-	several map[string]bool            // users with more than one live manager
+
+	now   doubtSet // of this round
+	again doubtSet // of the round before
 
 	pages    int
 	contents map[uint64]bool   // of pages that were not empty
@@ -44,32 +43,17 @@ const maxJoined = 1 << 20
 func newRound(s *Source, k engine.Kind, full bool, at position) *round {
 	r := &round{
 		s: s, kind: k, full: full, resumed: at.Open, seed: maphash.MakeSeed(),
-		removed: map[string]bool{}, live: map[uint64]uint64{}, doubt: map[string]bool{}, left: map[uint64]bool{}, joined: map[uint64]bool{},
-		pairs: map[[2]string]bool{}, manages: map[string]map[string]bool{}, several: map[string]bool{},
+		removed: map[string]bool{}, live: map[uint64]uint64{}, left: map[uint64]bool{}, joined: map[uint64]bool{},
+		manages: map[string]map[string]bool{}, now: newDoubtSet(at.Now), again: newDoubtSet(at.Again),
 		contents: map[uint64]bool{}, links: map[uint64]uint64{},
 	}
 	for _, id := range at.Removed {
 		r.removed[id] = true
 	}
-	for _, id := range at.Doubt {
-		r.doubt[id] = true
-	}
-	for _, p := range at.Pairs {
-		r.pairs[p] = true
-	}
 	return r
 }
 
 func (r *round) path() string { return string(r.kind) + "s/delta" }
-
-func (r *round) pairList() [][2]string {
-	var ps [][2]string
-	for p := range r.pairs {
-		ps = append(ps, p)
-	}
-	slices.SortFunc(ps, func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
-	return ps
-}
 
 // check finds pages of a delta feed that cannot be right: each has exactly one link (GS-DL-2, 4),
 // and annotations have the documented shapes.
@@ -161,7 +145,7 @@ func (r *round) fate(tomb any) engine.LifeState {
 
 func (r *round) sawRemoved(id string) {
 	if _, live := r.live[r.hash(id)]; live || r.resumed {
-		r.doubt[id] = true
+		r.now.objects[id] = true
 	}
 	r.removed[id] = true
 }
@@ -170,7 +154,7 @@ func (r *round) sawRemoved(id string) {
 // different values: one of them is old, and only a read tells which.
 func (r *round) sawLive(o engine.Object) {
 	if r.removed[o.ID] {
-		r.doubt[o.ID] = true
+		r.now.objects[o.ID] = true
 	}
 	key := r.hash(o.ID)
 	was, again := r.live[key]
@@ -182,7 +166,7 @@ func (r *round) sawLive(o engine.Object) {
 	}
 	now := digest(r.seed, o.Attributes)
 	if again && was != 0 && was != now {
-		r.doubt[o.ID] = true
+		r.now.objects[o.ID] = true
 	}
 	r.live[key] = now
 }
@@ -261,13 +245,13 @@ func (r *round) sawMember(group string, m reference) {
 	key := r.hash(group, m.id)
 	if m.removed {
 		if r.joined[key] || r.resumed || len(r.joined) >= maxJoined {
-			r.pairs[[2]string{group, m.id}] = true
+			r.now.members[[2]string{group, m.id}] = true
 		}
 		r.left[key] = true
 		return
 	}
 	if r.left[key] {
-		r.pairs[[2]string{group, m.id}] = true
+		r.now.members[[2]string{group, m.id}] = true
 	}
 	if len(r.joined) < maxJoined {
 		r.joined[key] = true
@@ -287,15 +271,10 @@ func (r *round) manager(u engine.Ref, item map[string]any, p *engine.Page) error
 			live[m.id] = true
 		}
 	}
-	if len(live) > 1 || len(live) == 1 && r.otherManager(u.ID, live) {
-		r.several[u.ID] = true
-	}
+	r.sawManagers(u.ID, live)
 	for _, m := range refs {
 		if m.removed && live[m.id] {
 			continue
-		}
-		if !m.removed && (!r.full || len(live) > 1) {
-			r.remember(u.ID, m.id)
 		}
 		// A manager is a user; other types (organizational contacts) stay unresolved references.
 		p.Edges = append(p.Edges, engine.Edge{From: u, Relation: engine.Manager, To: engine.Ref{Kind: engine.User, ID: m.id}, Removed: m.removed})
@@ -303,21 +282,23 @@ func (r *round) manager(u engine.Ref, item map[string]any, p *engine.Page) error
 	return nil
 }
 
-func (r *round) remember(user, manager string) {
-	if r.manages[user] == nil {
-		r.manages[user] = map[string]bool{}
+// sawManagers notices users of whom more than one manager was told. A full round, which tells the
+// manager of everybody, remembers none.
+func (r *round) sawManagers(user string, live map[string]bool) {
+	if len(live) == 0 || r.full && len(live) == 1 {
+		return
 	}
-	r.manages[user][manager] = true
-}
-
-// otherManager reports whether an earlier entry of the round told of another manager.
-func (r *round) otherManager(user string, live map[string]bool) bool {
-	for m := range r.manages[user] {
-		if !live[m] {
-			return true
+	told := r.manages[user]
+	if told == nil {
+		told = map[string]bool{}
+		r.manages[user] = told
+	}
+	maps.Copy(told, live)
+	if len(told) > 1 {
+		for m := range told {
+			r.now.managers[[2]string{user, m}] = true
 		}
 	}
-	return false
 }
 
 // report tells what was left out of the round.

@@ -1,8 +1,10 @@
 package msgraph
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"net/url"
 	"slices"
@@ -10,27 +12,75 @@ import (
 	"github.com/scimsync/scimsync/engine"
 )
 
-// settle reads what the round left in doubt and adds the truth to its last page, where it comes
-// after everything that was told before.
+// A doubtSet collects doubts, each once.
+type doubtSet struct {
+	objects           map[string]bool
+	members, managers map[[2]string]bool
+}
+
+func newDoubtSet(d doubts) doubtSet {
+	s := doubtSet{objects: map[string]bool{}, members: map[[2]string]bool{}, managers: map[[2]string]bool{}}
+	s.add(d)
+	return s
+}
+
+func (s doubtSet) add(d doubts) {
+	for _, id := range d.Objects {
+		s.objects[id] = true
+	}
+	for _, p := range d.Members {
+		s.members[p] = true
+	}
+	for _, p := range d.Managers {
+		s.managers[p] = true
+	}
+}
+
+func (s doubtSet) list() doubts {
+	return doubts{Objects: slices.Sorted(maps.Keys(s.objects)), Members: sortedPairs(s.members), Managers: sortedPairs(s.managers)}
+}
+
+func sortedPairs(m map[[2]string]bool) [][2]string {
+	return slices.SortedFunc(maps.Keys(m), func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
+}
+
+// byFirst groups sorted pairs by their first element.
+func byFirst(pairs [][2]string) iter.Seq2[string, []string] {
+	return func(yield func(string, []string) bool) {
+		for len(pairs) > 0 {
+			first, n := pairs[0][0], 0
+			var seconds []string
+			for ; n < len(pairs) && pairs[n][0] == first; n++ {
+				seconds = append(seconds, pairs[n][1])
+			}
+			if !yield(first, seconds) {
+				return
+			}
+			pairs = pairs[n:]
+		}
+	}
+}
+
+// settle reads what this round and the one before left in doubt and adds the truth to the last
+// page, where it comes after everything that was told before.
 func (r *round) settle(ctx context.Context, p *engine.Page) error {
-	if len(r.doubt) > 0 {
-		found, err := r.s.Lookup(ctx, r.kind, slices.Sorted(maps.Keys(r.doubt)))
+	all := newDoubtSet(r.now.list())
+	all.add(r.again.list())
+	d := all.list()
+	if len(d.Objects) > 0 {
+		found, err := r.s.Lookup(ctx, r.kind, d.Objects)
 		if err != nil {
 			return err
 		}
 		p.Objects = append(p.Objects, found...)
 	}
-	for _, user := range slices.Sorted(maps.Keys(r.several)) {
-		if err := r.settleManager(ctx, user, p); err != nil {
+	for user, told := range byFirst(d.Managers) {
+		if err := r.settleManager(ctx, user, told, p); err != nil {
 			return err
 		}
 	}
-	byGroup := map[string][]string{}
-	for _, pair := range r.pairList() {
-		byGroup[pair[0]] = append(byGroup[pair[0]], pair[1])
-	}
-	for _, group := range slices.Sorted(maps.Keys(byGroup)) {
-		if err := r.settleMembers(ctx, group, byGroup[group], p); err != nil {
+	for group, members := range byFirst(d.Members) {
+		if err := r.settleMembers(ctx, group, members, p); err != nil {
 			return err
 		}
 	}
@@ -38,7 +88,7 @@ func (r *round) settle(ctx context.Context, p *engine.Page) error {
 }
 
 // settleManager asks for the manager of a user of whom several were told (R13).
-func (r *round) settleManager(ctx context.Context, user string, p *engine.Page) error {
+func (r *round) settleManager(ctx context.Context, user string, told []string, p *engine.Page) error {
 	var now string
 	err := r.s.fetch(ctx, call{place: atObject, template: "users/{id}/manager", permission: "User.Read.All",
 		url: r.s.at("users/"+url.PathEscape(user)+"/manager", "$select=id")}, func(a *answer) error {
@@ -50,7 +100,7 @@ func (r *round) settleManager(ctx context.Context, user string, p *engine.Page) 
 		return err
 	}
 	from := engine.Ref{Kind: engine.User, ID: user}
-	for _, m := range slices.Sorted(maps.Keys(r.manages[user])) {
+	for _, m := range told {
 		if m != now {
 			p.Edges = append(p.Edges, engine.Edge{From: from, Relation: engine.Manager, To: engine.Ref{Kind: engine.User, ID: m}, Removed: true})
 		}
