@@ -32,7 +32,7 @@ func ParsePath(text string) (Path, error) {
 	if err != nil {
 		return Path{}, err
 	}
-	p.key = p.makeKey()
+	p.remember()
 	return p, nil
 }
 

@@ -9,14 +9,29 @@ import (
 // Path is the place of an attribute in a target object (section 6.1): an optional schema URN, an
 // attribute, an optional value filter and an optional sub-attribute. Names are in the spelling of
 // RFC 7643 where it knows them. Make one with [ParsePath]; a path put together from its fields
-// works too, but computes its key on every call.
+// works too, and so does one whose fields were changed, but it computes its key on every call.
 type Path struct {
 	URN       string
 	Attribute string
 	Filter    []Clause // joined by "and"
 	Sub       string
 
-	key string // see Key; "" if not computed yet
+	parsed *parsedPath
+}
+
+// parsedPath is a path as it was parsed, with its key. A path is a value whose fields people change;
+// the key is theirs only as long as they are the ones it was made from.
+type parsedPath struct {
+	urn, attribute, sub string
+	filter              []Clause
+	key                 string
+}
+
+func (p *Path) remember() { p.parsed = &parsedPath{p.URN, p.Attribute, p.Sub, p.Filter, p.makeKey()} }
+
+func (c *parsedPath) is(p *Path) bool {
+	return c.attribute == p.Attribute && c.sub == p.Sub && c.urn == p.URN && len(c.filter) == len(p.Filter) &&
+		(len(c.filter) == 0 || &c.filter[0] == &p.Filter[0])
 }
 
 // Clause is one comparison of a value filter; the only operator is eq.
@@ -31,8 +46,8 @@ type Clause struct {
 // Key is the identity of a path: two paths are the same exactly if their keys are equal (6.1). It
 // is a path itself, in lower case, with the clauses of the filter in order and all values quoted.
 func (p Path) Key() string {
-	if p.key != "" {
-		return p.key
+	if p.parsed != nil && p.parsed.is(&p) {
+		return p.parsed.key
 	}
 	return p.makeKey()
 }

@@ -144,6 +144,27 @@ func TestPathSame(t *testing.T) {
 	}
 }
 
+// The key follows the fields of a copy.
+func TestKeyOfAChangedPath(t *testing.T) {
+	p := MustPath(`emails[type eq "work"].value`)
+	for _, c := range []struct {
+		change func(*Path)
+		want   string
+	}{
+		{func(p *Path) { p.Sub = "" }, `emails[type eq "work"]`},
+		{func(p *Path) { p.Filter = nil }, `emails.value`},
+		{func(p *Path) { p.Filter = []Clause{{Name: "type", Value: "home"}} }, `emails[type eq "home"].value`},
+		{func(p *Path) { p.URN = "urn:x" }, `urn:x:emails[type eq "work"].value`},
+		{func(p *Path) { p.Attribute = "ims" }, `ims[type eq "work"].value`},
+	} {
+		q := p
+		c.change(&q)
+		if q.Key() != c.want || p.Key() != `emails[type eq "work"].value` {
+			t.Errorf("keys %q and %q, want %q", q.Key(), p.Key(), c.want)
+		}
+	}
+}
+
 func drawPath(t *rapid.T) Path {
 	name := rapid.StringMatching(`[a-zA-Z$][a-zA-Z0-9_$-]{0,8}`)
 	p := Path{Attribute: rapid.OneOf(name, rapid.SampledFrom([]string{"userName", "emails", "roles", "name", "members"})).Draw(t, "attribute")}
