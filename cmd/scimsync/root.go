@@ -130,6 +130,7 @@ and wait for a retry · 4 the job is in quarantine or deletions are held · 5 a 
 	root.AddGroup(
 		&cobra.Group{ID: "start", Title: "Getting started:"},
 		&cobra.Group{ID: "work", Title: "Synchronizing:"},
+		&cobra.Group{ID: "rules", Title: "Mappings:"},
 		&cobra.Group{ID: "other", Title: "Other:"},
 	)
 	for _, sub := range []struct {
@@ -140,13 +141,21 @@ and wait for a retry · 4 the job is in quarantine or deletions are held · 5 a 
 		{"start", newInit(c)},
 		{"start", newCheck(c)},
 		{"work", newRun(c)},
+		{"rules", newMapping(c)},
+		{"rules", newSchema(c)},
 		{"other", newSandbox(c)},
 		{"other", newVersion(c)},
 	} {
 		sub.cmd.GroupID = sub.group
 		root.AddCommand(sub.cmd)
 	}
-	for _, cmd := range root.Commands() {
+	checkArgs(root)
+	return root
+}
+
+// checkArgs makes wrong arguments of all commands below parent errors of usage.
+func checkArgs(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
 		args := cmd.Args
 		cmd.Args = func(cmd *cobra.Command, given []string) error {
 			if args == nil {
@@ -157,6 +166,6 @@ and wait for a retry · 4 the job is in quarantine or deletions are held · 5 a 
 			}
 			return nil
 		}
+		checkArgs(cmd)
 	}
-	return root
 }
