@@ -156,5 +156,5 @@ func (b Block) Locate(err error) error {
 	if len(out) == 0 {
 		return nil
 	}
-	return out
+	return AsProblems(out)
 }

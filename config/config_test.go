@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/scimsync/scimsync/mapping"
 )
@@ -249,13 +250,20 @@ func TestBombs(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"testdata/contract.yaml", "testdata/wrong.txtar", "template.yaml"} {
+	for _, name := range []string{"testdata/contract.yaml", "template.yaml"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
 		}
-		for part := range strings.SplitSeq(string(data), "-- \n") {
-			f.Add([]byte(part))
+		f.Add(data)
+	}
+	a, err := txtar.ParseFile("testdata/wrong.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range a.Files {
+		if strings.HasSuffix(file.Name, ".yaml") {
+			f.Add(file.Data)
 		}
 	}
 	f.Add([]byte(minimal))

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"regexp"
@@ -51,12 +52,13 @@ func Template(o TemplateOptions) (string, error) {
 	data := struct {
 		ID, App, BaseURL, BaseURLHint, TokenVariable string
 		Users, Groups                                []string
-	}{ID: "app", App: o.App, Users: lines(m.Users), Groups: lines(m.Groups)}
+	}{ID: "app", Users: lines(m.Users), Groups: lines(m.Groups)}
 	if o.App != "" {
-		data.ID = o.App
+		data.App = quote(o.App)
+		data.ID = data.App
 	}
 	data.BaseURL, data.BaseURLHint = tenantURL(o.App)
-	data.TokenVariable = strings.ToUpper(strings.ReplaceAll(data.ID, "-", "_")) + "_TOKEN"
+	data.TokenVariable = strings.ToUpper(strings.ReplaceAll(cmp.Or(o.App, "app"), "-", "_")) + "_TOKEN"
 
 	t := template.Must(template.New("").Funcs(template.FuncMap{"pad": pad}).Parse(templateText))
 	var b strings.Builder
@@ -84,9 +86,11 @@ func lines(o mapping.Object) []string {
 	return out
 }
 
+var plainWord = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.-]*$`)
+
 // quote writes a text in single quotes unless it needs none.
 func quote(s string) string {
-	if regexp.MustCompile(`^[A-Za-z][A-Za-z.]*$`).MatchString(s) {
+	if plainWord.MatchString(s) && s != "true" && s != "false" && s != "null" {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"

@@ -15,7 +15,7 @@ import (
 
 // Bounds that no honest file reaches. They keep aliases of aliases from growing without end.
 const (
-	maxBytes = 4 << 20
+	maxBytes = 1 << 20
 	maxDepth = 50
 	maxNodes = 200_000
 )
@@ -150,7 +150,7 @@ func parse(name string, data []byte, refs references) *report {
 		r.failAt(position{1, 1}, "", "split it up", "the file has %d bytes, more than the %d that a configuration may have", len(data), maxBytes)
 		return r
 	}
-	f, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	f, err := parseYAML(data)
 	if err != nil {
 		r.syntax(err, data)
 		return r
@@ -167,6 +167,17 @@ func parse(name string, data []byte, refs references) *report {
 		}
 	}
 	return r
+}
+
+// parseYAML calls the parser, and makes an error of a panic: its grammar has many corners, and people
+// must not see a stack trace for a slip of the pen.
+func parseYAML(data []byte) (f *ast.File, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("the parser cannot make sense of it")
+		}
+	}()
+	return parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 }
 
 // syntax brings an error of the parser into our form.
