@@ -42,8 +42,12 @@ func (f *failure) Error() string { return fmt.Sprintf("%s: HTTP %d", f.op, f.sta
 // conflicts reports whether the server says that a unique value is taken.
 func (f *failure) conflicts() bool { return f.said.taken(f.status) }
 
-// asFailure returns the failure in err's tree, or nil.
+// asFailure returns the failure in err's tree, or nil. An answer that leaves it open whether a write
+// was applied is none.
 func asFailure(err error) *failure {
+	if _, open := errors.AsType[*unclear](err); open {
+		return nil
+	}
 	f, _ := errors.AsType[*failure](err)
 	return f
 }

@@ -85,7 +85,10 @@ func render(changes []engine.AttributeChange, sh *shape, clearStyle string) []pa
 		default:
 			op := patchOp{word: "replace", path: wirePath(ch.Path, sh), value: wireValue(ch.New, &ch.Path, sh)}
 			_, list := ch.New.([]any)
-			if ch.Additive || ch.Old == nil && !ch.Assertive && (list || !sh.noAdd) {
+			// RFC 7644 does not define add through a value filter; the element is there, as a sibling
+			// shows, and replacing a part that it lacks adds it (section 3.5.2.3).
+			through := sh.wholeElement && len(ch.Path.Filter) > 0
+			if ch.Additive || ch.Old == nil && !ch.Assertive && !through && (list || !sh.noAdd) {
 				op.word = "add"
 			}
 			simple := len(ch.Path.Filter) == 0 && !list && !ch.Additive

@@ -76,6 +76,9 @@ func (c *Client) candidates(k engine.Kind, f *failure, changes []engine.Attribut
 	general := word == "" || word == "invalidSyntax" || word == "invalidValue"
 	about := func(words ...string) bool { return f.said.says(words...) }
 
+	// A server that names the operation means the operation.
+	add(has.add && (word == "invalidSyntax" || word == "") && about("\"add\"", "'add'", "add is"), "R2 replace for add", true, func(s *shape) { s.noAdd = true })
+
 	booleans := word == "invalidValue" || about("boolean", "bool") || about("active") && general || has.alone && general
 	add(has.boolean && booleans && sh.textBooleans, "R1 booleans", true, func(s *shape) { s.textBooleans = false })
 	add(has.boolean && booleans && !sh.textBooleans, "R1 text booleans", true, func(s *shape) { s.textBooleans = true })
@@ -84,8 +87,7 @@ func (c *Client) candidates(k engine.Kind, f *failure, changes []engine.Attribut
 	add(manager && !sh.managerObject, "R6 manager as object", true, func(s *shape) { s.managerObject = true })
 	add(manager && sh.managerObject, "R6 manager as text", true, func(s *shape) { s.managerObject = false })
 
-	operation := word == "invalidSyntax" || word == "" || about("op ", "operation", "enum", "not a valid choice")
-	add(operation && has.add && about("\"add\"", "'add'", "add is", "add "), "R2 replace for add", true, func(s *shape) { s.noAdd = true })
+	operation := word == "invalidSyntax" || word == "" && f.said.detail == "" || about("\"op\"", "op ", "operation", "enum", "not a valid choice")
 	add(operation && !sh.lowerOps, "R2 lower case", true, func(s *shape) { s.lowerOps = true })
 	add((operation || has.alone && general) && has.add, "R2 replace for add", true, func(s *shape) { s.noAdd = true })
 

@@ -342,7 +342,7 @@ func (u *updating) write(ctx context.Context, changes []engine.AttributeChange) 
 				return nil, f
 			}
 			u.tag = read.version // the server insists on conditional requests
-		case !again && (f.status == http.StatusPreconditionFailed || f.status == http.StatusConflict && !holdsUnique(u.k, changes)):
+		case !again && !sh.put && (f.status == http.StatusPreconditionFailed || f.status == http.StatusConflict && !holdsUnique(u.k, changes)):
 			again = true // somebody else wrote at the same moment: once more
 		default:
 			return nil, f
