@@ -51,9 +51,9 @@ var dialects = []struct {
 // cast is the people and groups of the scenario. All of crew is in the assigned group; solo is
 // assigned directly; outsider is not assigned at all.
 type cast struct {
-	crew                       []string
-	solo, outsider, boss       string
-	group, other, unassignable string
+	crew                 []string
+	solo, outsider, boss string
+	group, other         string
 }
 
 func (w *world) cast() cast {

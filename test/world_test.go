@@ -23,7 +23,7 @@ import (
 // world is a sandbox directory, a sandbox application and one job between them, over HTTP. Cycles run in this
 // process without Temporal; package workflows and the commands are tested with it.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	dir    *graphtest.Server
 	app    *scimtest.Server
 	store  engine.Store
@@ -44,7 +44,7 @@ type setting struct {
 	log     *zap.Logger
 }
 
-func newWorld(t *testing.T, s setting) *world {
+func newWorld(t testing.TB, s setting) *world {
 	t.Helper()
 	w := &world{t: t, dir: graphtest.New(s.graph), app: scimtest.New(s.app)}
 	source, target := httptest.NewServer(w.dir), httptest.NewServer(w.app)
@@ -159,4 +159,14 @@ func (w *world) mustGroup(id string) scimtest.Resource {
 		w.t.Fatalf("no group with externalId %s", id)
 	}
 	return r
+}
+
+// BenchmarkSteps is an initial cycle of 2,000 users without Temporal and in one process, to be profiled:
+//
+//	go test ./test -run xxx -bench Steps -cpuprofile cpu.out
+func BenchmarkSteps(b *testing.B) {
+	for b.Loop() {
+		w := newWorld(b, setting{graph: graphtest.Options{Seed: 11, Population: graphtest.Population{Users: 2000, Groups: 100, Memberships: 4000, Tidy: true}}})
+		w.sync()
+	}
 }

@@ -18,7 +18,6 @@ type progress struct {
 	live  bool
 	store engine.Cycles
 	job   engine.JobID
-	after time.Time // cycles that began before are not shown
 
 	phase   engine.Phase
 	written time.Time
