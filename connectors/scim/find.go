@@ -275,7 +275,7 @@ func (c *Client) verify(k engine.Kind, v engine.Value, p page) ([]resource, erro
 	}
 	te := c.fail(engine.OutcomeEscrow, engine.CodeFilterIgnored,
 		"the search returned resources that do not match; the target seems to ignore the filter on %s", v.Path.String())
-	if c.tally.failed(opFind, te.Code) {
+	if c.tally.unusable(opFind) {
 		te.Outcome = engine.OutcomeQuarantine
 	}
 	return nil, te

@@ -54,7 +54,7 @@ func canonical(raw map[string]any, k engine.Kind) resource {
 			r.meta(v)
 		case ok && (a.name == "members" || a.name == "schemas"):
 		case ok:
-			put(out, a.name, tidy(a.form, v))
+			join(out, a.name, tidy(a.form, v))
 		case isURN(name):
 			r.extension(out, name, v)
 		case strings.IndexByte(name, '.') > 0:
@@ -90,6 +90,20 @@ func canonical(raw map[string]any, k engine.Kind) resource {
 func put(m map[string]any, name string, v any) {
 	if !empty(v) {
 		m[name] = v
+	}
+}
+
+// join stores a value like put. An object that is partly there already, from dotted names, is
+// completed: the order in which members come does not matter.
+func join(m map[string]any, name string, v any) {
+	there, ok := m[name].(map[string]any)
+	more, also := v.(map[string]any)
+	if !ok || !also {
+		put(m, name, v)
+		return
+	}
+	for n, e := range more {
+		there[n] = e
 	}
 }
 
@@ -150,7 +164,7 @@ func (r *resource) extension(out map[string]any, name string, v any) {
 		return
 	}
 	if m, ok := v.(map[string]any); ok {
-		put(out, name, plain(m))
+		join(out, name, plain(m))
 		return
 	}
 	cut := strings.LastIndexByte(name, ':')
@@ -195,14 +209,13 @@ func target(m map[string]any, name string, size int) map[string]any {
 
 func tidyEnterprise(a known, v any) any {
 	if a.form == formComplex { // manager: an object, a bare id, or a list of one
+		if l, ok := v.([]any); ok && len(l) == 1 {
+			v = l[0]
+		}
 		if s := idText(v); s != "" {
 			return map[string]any{"value": s}
 		}
-		m, _ := tidy(formComplex, v).(map[string]any)
-		if s, ok := m["value"]; ok {
-			m["value"] = idText(s)
-		}
-		return m
+		return tidy(formComplex, v)
 	}
 	return tidy(a.form, v)
 }
@@ -221,6 +234,9 @@ func tidy(f form, v any) any {
 		}
 		if m, ok := v.(map[string]any); ok {
 			return element(m)
+		}
+		if !simple(v) {
+			return nil
 		}
 		return plain(v)
 	case formList:
@@ -261,6 +277,9 @@ func element(m map[string]any) map[string]any {
 	out := make(map[string]any, len(m))
 	for n, v := range m {
 		if a, ok := lookup(subAttributes, n); ok {
+			if digits, ok := v.(number); ok && a.form == formText {
+				v = string(digits) // an id, mostly
+			}
 			put(out, a.name, tidy(a.form, v))
 		} else {
 			put(out, n, plain(v))
