@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http/httptest"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -30,6 +30,8 @@ type world struct {
 	runner *cycle.Runner
 	job    *cycle.Job
 	cycles int
+
+	sourceLines, targetLines *lines // of a virtual world
 }
 
 // setting changes a world before it is built.
@@ -42,14 +44,20 @@ type setting struct {
 	mapping *mapping.Mapping
 	options engine.Options
 	log     *zap.Logger
+	store   string // of PostgreSQL; "" is SQLite in a folder of its own
+	virtual bool   // in memory, for a bubble of virtual time
+
+	source func(*msgraph.Config) // changes settings of the connectors
+	target func(*scim.Config)
 }
 
 func newWorld(t testing.TB, s setting) *world {
 	t.Helper()
 	w := &world{t: t, dir: graphtest.New(s.graph), app: scimtest.New(s.app)}
-	source, target := httptest.NewServer(w.dir), httptest.NewServer(w.app)
-	t.Cleanup(source.Close)
-	t.Cleanup(target.Close)
+	var source, target string
+	var toSource, toTarget *http.Client
+	source, toSource, w.sourceLines = serve(t, w.dir, s.virtual)
+	target, toTarget, w.targetLines = serve(t, w.app, s.virtual)
 
 	m := mapping.Default()
 	if s.mapping != nil {
@@ -57,21 +65,29 @@ func newWorld(t testing.TB, s setting) *world {
 	}
 	job := engine.Job{ID: "test", Scope: cmp.Or(s.scope, engine.ScopeAssigned), Mapping: m, Options: s.options}
 	lg := cmp.Or(s.log, zap.NewNop())
-	src, err := msgraph.New(msgraph.Config{
-		Endpoint: source.URL + "/v1.0", AccessToken: engine.NewSecret("graph-token"), ServicePrincipalID: w.dir.ServicePrincipalID(), Scope: job.Scope,
+	from := msgraph.Config{
+		Endpoint: source + "/v1.0", AccessToken: engine.NewSecret("graph-token"), ServicePrincipalID: w.dir.ServicePrincipalID(), Scope: job.Scope,
 		Select: msgraph.Select{Users: mapping.GraphSelect(m.Users.SourceAttributes()), Groups: mapping.GraphSelect(m.Groups.SourceAttributes()), Manager: len(m.Users.References()) > 0},
-	}, nil, lg)
-	if err != nil {
-		t.Fatal(err)
 	}
-	dst, err := scim.New(scim.Config{
-		BaseURL: target.URL + w.app.BasePath() + s.dialect, Profile: cmp.Or(s.profile, scim.RFC7644),
+	to := scim.Config{
+		BaseURL: target + w.app.BasePath() + s.dialect, Profile: cmp.Or(s.profile, scim.RFC7644),
 		Auth: scim.Auth{Type: "bearer", Token: engine.NewSecret("app-token")},
-	}, nil, lg)
+	}
+	if s.source != nil {
+		s.source(&from)
+	}
+	if s.target != nil {
+		s.target(&to)
+	}
+	src, err := msgraph.New(from, toSource, lg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = store.Open(t.Context(), "", t.TempDir()); err != nil {
+	dst, err := scim.New(to, toTarget, lg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.store, err = store.Open(t.Context(), s.store, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,0 +1,108 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// virtually runs f in a bubble where time passes only while everybody waits: a Retry-After of half
+// a minute or a ladder of days takes no time. Worlds made inside talk over a network in memory.
+func virtually(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, f)
+}
+
+// serve serves h until the test ends and returns its address and a client that reaches it.
+func serve(t testing.TB, h http.Handler, inMemory bool) (url string, client *http.Client, lines *lines) {
+	if !inMemory {
+		srv := httptest.NewServer(h)
+		t.Cleanup(srv.Close)
+		return srv.URL, nil, nil
+	}
+	lines = newLines()
+	srv := &http.Server{Handler: h}
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		if err := srv.Serve(lines); !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serve in memory: %v", err)
+		}
+	})
+	transport := &http.Transport{DialContext: lines.dial, MaxIdleConnsPerHost: 64}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		if err := srv.Close(); err != nil {
+			t.Errorf("stop serving in memory: %v", err)
+		}
+		ended.Wait()
+	})
+	return "http://127.0.0.1:1", &http.Client{Transport: transport}, lines
+}
+
+// lines are connections in memory; net.Pipe, unlike a socket, lets a bubble know that nobody has
+// anything to do.
+type lines struct {
+	calls  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	down   atomic.Bool // connections are refused
+}
+
+func newLines() *lines { return &lines{calls: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (l *lines) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	if l.down.Load() {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	}
+	here, there := net.Pipe()
+	select {
+	case l.calls <- there:
+		return here, nil
+	case <-l.closed:
+	case <-ctx.Done():
+	}
+	here.Close()
+	there.Close()
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+}
+
+func (l *lines) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.calls:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *lines) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *lines) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// TestVirtualTime proves what the tests of waiting stand on: a wait inside a bubble takes no time, over
+// HTTP too. If it did, this test would take an hour.
+func TestVirtualTime(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		began := time.Now()
+		url, client, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(time.Hour) }), true)
+		res, err := client.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if d := time.Since(began); d != time.Hour {
+			t.Errorf("the request took %s of virtual time", d)
+		}
+	})
+}
