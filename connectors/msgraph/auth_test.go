@@ -110,7 +110,7 @@ func TestClientSecretSignsIn(t *testing.T) { // GS-AU-2
 	if got := ts.tokens.Load(); got != 1 {
 		t.Errorf("%d tokens for eight callers", got)
 	}
-	if got := src.TakeRequests().Sent; got != 16 {
+	if got := src.TakeRequests().Sent; got != 24 {
 		t.Errorf("counted %d requests: those for tokens are not the source's", got)
 	}
 	clock.Advance(50 * time.Minute)

@@ -126,7 +126,7 @@ func (c *call) judgePart(r *batchResponse, s *Source, id string, found map[strin
 	// The parts of a batch are JSON by the form of the whole, whatever their headers say.
 	o, err := readObject(&answer{status: r.Status, body: r.Body, header: http.Header{"Content-Type": {"application/json"}}})
 	if err == nil {
-		err = sameObject(o, id)
+		err = c.sameObject(o, id)
 	}
 	if err == nil {
 		found[id] = o

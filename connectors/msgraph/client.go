@@ -31,6 +31,7 @@ type call struct {
 	asks       string // the select list, for messages about a rejected question
 	url        *url.URL
 	body       []byte // of a POST; nil: GET
+	relation   bool   // of an object by id: the answer is about another object
 	low        bool   // enumerations give way to others (GS-HT-5)
 	patience   time.Duration
 	before     int // attempts that were made already

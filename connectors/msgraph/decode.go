@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"hash/maphash"
 	"io"
 	"net/url"
 	"strings"
@@ -160,11 +159,11 @@ func plain(v any) any {
 	return v
 }
 
-// digest names the content of attributes within one round.
-func digest(seed maphash.Seed, a map[string]any) uint64 {
+// digest names the content of attributes.
+func digest(a map[string]any) uint64 {
 	b, err := json.Marshal(a) // keys are sorted
 	if err != nil {
 		return 0 // came from JSON: always encodes
 	}
-	return maphash.Bytes(seed, b)
+	return hash64(b)
 }

@@ -20,8 +20,11 @@ type position struct {
 	Link string `json:"link"` // byte for byte as Graph gave it
 	Open bool   `json:"open,omitempty"`
 	Full bool   `json:"full,omitempty"`
-	// Removed are objects that the round told to be removed so far.
+	// Removed are objects that the round told to be removed so far, Gone those for good.
 	Removed []string `json:"removed,omitempty"`
+	Gone    []string `json:"gone,omitempty"`
+	// Memory is nil if the round was too long to be remembered.
+	Memory *memory `json:"memory,omitempty"`
 	// Now is what the round left in doubt so far, Again what the round before did: a single read may
 	// be answered by a replica that is behind the feed, so that it is asked once more a round later.
 	Now   doubts `json:"now,omitzero"`
@@ -35,12 +38,12 @@ type doubts struct {
 	Managers [][2]string `json:"managers,omitempty"` // user, a manager that was told
 }
 
-// maxRemembered bounds what goes into a cursor. A round with more removals than this that is also
-// interrupted settles the rest by order of arrival.
+// maxRemembered bounds what goes into a cursor. Contradictions beyond it are settled by order of
+// arrival if the round is also broken off.
 const maxRemembered = 2000
 
 func (p position) cursor() (engine.Cursor, error) {
-	p.Removed = p.Removed[:min(len(p.Removed), maxRemembered)]
+	p.Removed, p.Gone = p.Removed[:min(len(p.Removed), maxRemembered)], p.Gone[:min(len(p.Gone), maxRemembered)]
 	for _, d := range []*doubts{&p.Now, &p.Again} {
 		d.Objects = d.Objects[:min(len(d.Objects), maxRemembered)]
 		d.Members = d.Members[:min(len(d.Members), maxRemembered)]
@@ -69,12 +72,15 @@ func (s *Source) delta(ctx context.Context, k engine.Kind, from engine.Cursor, y
 		if err != nil {
 			return err
 		}
-		next := position{Link: l.next, Open: true, Full: r.full, Removed: slices.Sorted(maps.Keys(r.removed)), Now: r.now.list(), Again: r.again.list()}
-		if l.delta != "" {
-			if err := r.settle(ctx, &page); err != nil {
+		next := position{Link: l.next, Open: true, Full: r.full, Now: r.now.list(), Again: r.again.list()}
+		if l.delta == "" {
+			next.Removed, next.Gone, next.Memory = slices.Sorted(maps.Keys(r.removed)), slices.Sorted(maps.Keys(r.gone)), r.memory()
+		} else {
+			later, err := r.settle(ctx, &page)
+			if err != nil {
 				return err
 			}
-			next, page.Done = position{Link: l.delta, Again: r.now.list()}, true
+			next, page.Done = position{Link: l.delta, Again: later}, true
 		}
 		if page.Next, err = next.cursor(); err != nil {
 			return err

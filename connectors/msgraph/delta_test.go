@@ -276,6 +276,7 @@ func TestContradictionsAreLookedUp(t *testing.T) { // GS-MG-1, GS-MG-4
 		return fmt.Sprintf(`{"id":%q,"displayName":"Mira Holt","department":%q}`, mira, dep)
 	}
 	gone := fmt.Sprintf(`{"id":%q,"@removed":{"reason":"changed"}}`, mira)
+	ended := fmt.Sprintf(`{"id":%q,"@removed":{"reason":"deleted"}}`, mira)
 	for _, c := range []struct {
 		name    string
 		entries []string // one a page
@@ -286,7 +287,8 @@ func TestContradictionsAreLookedUp(t *testing.T) { // GS-MG-1, GS-MG-4
 		{"removed, then live; it is live", []string{gone, live("x")}, "live", 1, engine.Active},
 		{"live, then removed; it is live", []string{live("x"), gone}, "live", 1, engine.Active},
 		{"live, then removed; it is in the bin", []string{live("x"), gone}, "bin", 2, engine.SoftDeleted},
-		{"removed, then live; it is gone", []string{gone, live("x")}, "gone", 2, engine.HardDeleted},
+		{"removed, then live; it is found nowhere, which takes a second round to be believed", []string{gone, live("x")}, "gone", 3, engine.Active},
+		{"gone for good, then live; it is gone", []string{ended, live("x")}, "gone", 3, engine.HardDeleted},
 		{"three times with different values", []string{live("x"), live("y"), live("x")}, "live", 1, engine.Active},
 		{"three times the same", []string{live("x"), live("x"), live("x")}, "live", 0, engine.Active},
 		{"removed twice", []string{gone, gone}, "bin", 0, engine.SoftDeleted},

@@ -1,8 +1,6 @@
 package msgraph
 
 import (
-	"hash/maphash"
-	"maps"
 	"strings"
 
 	"go.uber.org/zap"
@@ -14,17 +12,17 @@ import (
 // notice that entries contradict each other: their order of arrival is not promised to be that of
 // the events (GS-MG-1). What is in doubt is read singly before the last page goes out.
 type round struct {
-	s       *Source
-	kind    engine.Kind
-	full    bool
-	resumed bool // pages before were read by another process
-	seed    maphash.Seed
+	s      *Source
+	kind   engine.Kind
+	full   bool
+	forgot bool // what earlier pages told is not known any more
 
-	removed map[string]bool            // objects told to be removed
-	live    map[uint64]uint64          // hash of an object told to be live → digest of its attributes
-	left    map[uint64]bool            // memberships told to have ended
-	joined  map[uint64]bool            // memberships told to exist
-	manages map[string]map[string]bool // live managers told of users, in incremental rounds
+	removed map[string]bool              // objects told to be removed
+	gone    map[string]bool              // of these, told to be gone for good
+	live    map[uint64]uint64            // hash of an object told to be live → digest of its attributes
+	left    map[uint64]bool              // memberships told to have ended
+	joined  map[uint64]bool              // memberships told to exist
+	manages map[string]map[string]toldOf // managers told of users, in incremental rounds
 
 	now   doubtSet // of this round
 	again doubtSet // of the round before
@@ -42,13 +40,19 @@ const maxJoined = 1 << 20
 
 func newRound(s *Source, k engine.Kind, full bool, at position) *round {
 	r := &round{
-		s: s, kind: k, full: full, resumed: at.Open, seed: maphash.MakeSeed(),
-		removed: map[string]bool{}, live: map[uint64]uint64{}, left: map[uint64]bool{}, joined: map[uint64]bool{},
-		manages: map[string]map[string]bool{}, now: newDoubtSet(at.Now), again: newDoubtSet(at.Again),
+		s: s, kind: k, full: full, forgot: at.Open && at.Memory == nil,
+		removed: map[string]bool{}, gone: map[string]bool{}, live: map[uint64]uint64{}, left: map[uint64]bool{}, joined: map[uint64]bool{},
+		manages: map[string]map[string]toldOf{}, now: newDoubtSet(at.Now), again: newDoubtSet(at.Again),
 		contents: map[uint64]bool{}, links: map[uint64]uint64{},
 	}
 	for _, id := range at.Removed {
 		r.removed[id] = true
+	}
+	for _, id := range at.Gone {
+		r.gone[id] = true
+	}
+	if at.Memory != nil {
+		r.recall(at.Memory)
 	}
 	return r
 }
@@ -75,8 +79,7 @@ func (r *round) check(l list) error {
 // comes again and again, or far more pages than what they told accounts for.
 func (r *round) guard(link string, l list) error {
 	r.pages++
-	content := maphash.Bytes(r.seed, l.raw)
-	key := maphash.String(r.seed, link)
+	content, key := hash64(l.raw), hashOf(link)
 	before, again := r.links[key]
 	r.links[key] = content
 	if len(l.items) > 0 {
@@ -109,7 +112,11 @@ func (r *round) entry(item map[string]any, p *engine.Page) error {
 	ref := engine.Ref{Kind: r.kind, ID: identity(item)}
 	if tomb, ok := item["@removed"]; ok && tomb != nil {
 		r.sawRemoved(ref.ID)
-		p.Objects = append(p.Objects, engine.Object{Ref: ref, State: r.fate(tomb), Partial: true})
+		o := engine.Object{Ref: ref, State: r.fate(tomb), Partial: true}
+		if o.State == engine.HardDeleted {
+			r.gone[ref.ID] = true
+		}
+		p.Objects = append(p.Objects, o)
 		return nil
 	}
 	o := engine.Object{Ref: ref, State: engine.Active, Partial: true, Attributes: r.s.selection(r.kind).attributes(item)}
@@ -144,7 +151,7 @@ func (r *round) fate(tomb any) engine.LifeState {
 }
 
 func (r *round) sawRemoved(id string) {
-	if _, live := r.live[r.hash(id)]; live || r.resumed {
+	if _, live := r.live[hashOf(id)]; live || r.forgot {
 		r.now.objects[id] = true
 	}
 	r.removed[id] = true
@@ -156,7 +163,7 @@ func (r *round) sawLive(o engine.Object) {
 	if r.removed[o.ID] {
 		r.now.objects[o.ID] = true
 	}
-	key := r.hash(o.ID)
+	key := hashOf(o.ID)
 	was, again := r.live[key]
 	if len(o.Attributes) <= 1 { // the id alone: a slice of members
 		if !again {
@@ -164,21 +171,11 @@ func (r *round) sawLive(o engine.Object) {
 		}
 		return
 	}
-	now := digest(r.seed, o.Attributes)
+	now := digest(o.Attributes)
 	if again && was != 0 && was != now {
 		r.now.objects[o.ID] = true
 	}
 	r.live[key] = now
-}
-
-func (r *round) hash(parts ...string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(r.seed)
-	for _, p := range parts {
-		h.WriteString(p)
-		h.WriteByte(0)
-	}
-	return h.Sum64()
 }
 
 // A reference is one item of members@delta or manager@delta.
@@ -242,9 +239,9 @@ func (r *round) members(g engine.Ref, item map[string]any, p *engine.Page) error
 
 // sawMember notices memberships that were told to have ended and to exist in one round (GS-GR-8).
 func (r *round) sawMember(group string, m reference) {
-	key := r.hash(group, m.id)
+	key := hashOf(group, m.id)
 	if m.removed {
-		if r.joined[key] || r.resumed || len(r.joined) >= maxJoined {
+		if r.joined[key] || r.forgot || len(r.joined) >= maxJoined {
 			r.now.members[[2]string{group, m.id}] = true
 		}
 		r.left[key] = true
@@ -271,7 +268,7 @@ func (r *round) manager(u engine.Ref, item map[string]any, p *engine.Page) error
 			live[m.id] = true
 		}
 	}
-	r.sawManagers(u.ID, live)
+	r.sawManagers(u.ID, refs, live)
 	for _, m := range refs {
 		if m.removed && live[m.id] {
 			continue
@@ -282,20 +279,29 @@ func (r *round) manager(u engine.Ref, item map[string]any, p *engine.Page) error
 	return nil
 }
 
-// sawManagers notices users of whom more than one manager was told. A full round, which tells the
-// manager of everybody, remembers none.
-func (r *round) sawManagers(user string, live map[string]bool) {
-	if len(live) == 0 || r.full && len(live) == 1 {
+// sawManagers notices users of whom more than one manager was told, or one as ended and not. A full
+// round, which tells the manager of everybody, remembers none.
+func (r *round) sawManagers(user string, refs []reference, live map[string]bool) {
+	if r.full && len(live) <= 1 {
 		return
 	}
-	told := r.manages[user]
-	if told == nil {
-		told = map[string]bool{}
-		r.manages[user] = told
+	for _, m := range refs {
+		switch {
+		case !m.removed:
+			r.told(user, m.id, isManager)
+		case !live[m.id]:
+			r.told(user, m.id, wasManager)
+		}
 	}
-	maps.Copy(told, live)
-	if len(told) > 1 {
-		for m := range told {
+	n, both := 0, false
+	for _, t := range r.manages[user] {
+		if t.live {
+			n++
+		}
+		both = both || t.live && t.ended
+	}
+	if n > 1 || both || r.forgot && len(refs) > 0 {
+		for m := range r.manages[user] {
 			r.now.managers[[2]string{user, m}] = true
 		}
 	}

@@ -61,23 +61,55 @@ func byFirst(pairs [][2]string) iter.Seq2[string, []string] {
 	}
 }
 
-// settle reads what this round and the one before left in doubt and adds the truth to the last
-// page, where it comes after everything that was told before.
-func (r *round) settle(ctx context.Context, p *engine.Page) error {
-	all := newDoubtSet(r.now.list())
-	all.add(r.again.list())
-	d := all.list()
+// due are the doubts to settle in this round, and those for the next: what is in doubt now is asked
+// in both, because the answer may come from a replica that is behind the feed. What was in doubt
+// before is asked when the feed had nothing new to tell about it, whose word would be newer.
+func (r *round) due() (now, later doubts) {
+	all, next := newDoubtSet(r.now.list()), newDoubtSet(r.now.list())
+	for id := range r.again.objects {
+		_, live := r.live[hashOf(id)]
+		choose(live || r.removed[id], next.objects, all.objects)[id] = true
+	}
+	for p := range r.again.members {
+		key := hashOf(p[0], p[1])
+		choose(r.left[key] || r.joined[key], next.members, all.members)[p] = true
+	}
+	for p := range r.again.managers {
+		choose(r.manages[p[0]] != nil, next.managers, all.managers)[p] = true
+	}
+	return all.list(), next.list()
+}
+
+func choose[T any](first bool, a, b T) T {
+	if first {
+		return a
+	}
+	return b
+}
+
+// settle reads what is in doubt and adds the truth to the last page, where it comes after
+// everything that was told before. It returns what the next round has to ask again.
+func (r *round) settle(ctx context.Context, p *engine.Page) (doubts, error) {
+	d, later := r.due()
+	return later, r.ask(ctx, d, p)
+}
+
+func (r *round) ask(ctx context.Context, d doubts, p *engine.Page) error {
 	if len(d.Objects) > 0 {
 		found, err := r.s.Lookup(ctx, r.kind, d.Objects)
 		if err != nil {
 			return err
 		}
-		p.Objects = append(p.Objects, found...)
-	}
-	for user, told := range byFirst(d.Managers) {
-		if err := r.settleManager(ctx, user, told, p); err != nil {
-			return err
+		for _, o := range found {
+			// That somebody is gone for good cannot be undone at the target. It has to be told by the
+			// feed as well, or still hold when it is asked again in the next round.
+			if o.State != engine.HardDeleted || r.gone[o.ID] || r.again.objects[o.ID] {
+				p.Objects = append(p.Objects, o)
+			}
 		}
+	}
+	if err := r.settleManagers(ctx, d.Managers, p); err != nil {
+		return err
 	}
 	for group, members := range byFirst(d.Members) {
 		if err := r.settleMembers(ctx, group, members, p); err != nil {
@@ -87,26 +119,27 @@ func (r *round) settle(ctx context.Context, p *engine.Page) error {
 	return nil
 }
 
-// settleManager asks for the manager of a user of whom several were told (R13).
-func (r *round) settleManager(ctx context.Context, user string, told []string, p *engine.Page) error {
-	var now string
-	err := r.s.fetch(ctx, call{place: atObject, template: "users/{id}/manager", permission: "User.Read.All",
-		url: r.s.at("users/"+url.PathEscape(user)+"/manager", "$select=id")}, func(a *answer) error {
-		o, err := readObject(a)
-		now = identity(o)
-		return err
-	})
-	if err != nil && !errors.Is(err, errMissing) {
+// settleManagers asks for the managers of users of whom several were told (R13).
+func (r *round) settleManagers(ctx context.Context, doubtful [][2]string, p *engine.Page) error {
+	var users []string
+	for user := range byFirst(doubtful) {
+		users = append(users, user)
+	}
+	found, err := r.s.read(ctx, call{place: atObject, template: "users/{id}/manager", permission: "User.Read.All", relation: true}, users,
+		func(id string) (string, string) { return "users/" + url.PathEscape(id) + "/manager", "$select=id" })
+	if err != nil {
 		return err
 	}
-	from := engine.Ref{Kind: engine.User, ID: user}
-	for _, m := range told {
-		if m != now {
-			p.Edges = append(p.Edges, engine.Edge{From: from, Relation: engine.Manager, To: engine.Ref{Kind: engine.User, ID: m}, Removed: true})
+	for user, told := range byFirst(doubtful) {
+		from, now := engine.Ref{Kind: engine.User, ID: user}, identity(found[user])
+		for _, m := range told {
+			if m != now {
+				p.Edges = append(p.Edges, engine.Edge{From: from, Relation: engine.Manager, To: engine.Ref{Kind: engine.User, ID: m}, Removed: true})
+			}
 		}
-	}
-	if now != "" {
-		p.Edges = append(p.Edges, engine.Edge{From: from, Relation: engine.Manager, To: engine.Ref{Kind: engine.User, ID: now}})
+		if now != "" {
+			p.Edges = append(p.Edges, engine.Edge{From: from, Relation: engine.Manager, To: engine.Ref{Kind: engine.User, ID: now}})
+		}
 	}
 	return nil
 }
