@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"reflect"
 	"strings"
@@ -302,10 +301,10 @@ func asStandard(v any) any {
 			out[i] = asStandard(v[i])
 		}
 		return out
-	case map[string]any:
-		out := maps.Clone(v)
-		for k, e := range out {
-			out[k] = asStandard(e)
+	case object:
+		out := make(map[string]any, len(v))
+		for _, f := range v {
+			out[f.name] = asStandard(f.value)
 		}
 		return out
 	}

@@ -210,19 +210,19 @@ func (c *clientCredentials) accept(body []byte) error {
 		return &engine.TargetError{Outcome: engine.OutcomeQuarantine, Code: engine.CodeCredentials, Detail: "the token endpoint answered without a usable token: " + why}
 	}
 	v, err := parseJSON(body, c.lim)
-	m, ok := v.(map[string]any)
+	m, ok := v.(object)
 	if err != nil || !ok {
 		return bad("not a JSON object; check auth.tokenUrl")
 	}
-	token, _ := m["access_token"].(string)
-	if kind, ok := m["token_type"].(string); ok && !strings.EqualFold(kind, "bearer") {
+	token, _ := m.at("access_token").(string)
+	if kind, ok := m.at("token_type").(string); ok && !strings.EqualFold(kind, "bearer") {
 		return bad("its token_type is not bearer")
 	}
 	if token, err = cleanToken(token); err != nil {
 		return bad("access_token is missing or malformed")
 	}
 	life := 30 * time.Minute
-	if s, err := strconv.ParseFloat(scalar(m["expires_in"]), 64); err == nil && s > 0 && s < 1e9 {
+	if s, err := strconv.ParseFloat(scalar(m.at("expires_in")), 64); err == nil && s > 0 && s < 1e9 {
 		life = time.Duration(s * float64(time.Second))
 	}
 	c.red.Add(token)

@@ -36,9 +36,9 @@ func (c *Client) Discover(ctx context.Context) (Discovered, error) {
 	if doc == nil {
 		doc = c.document(ctx, "/ServiceProviderConfigs") // the spelling of SCIM 1.1, still documented
 	}
-	if m, ok := doc.(map[string]any); ok {
-		if l, ok := m[spelled(m, "Resources")].([]any); ok && len(l) > 0 {
-			if inner, ok := l[0].(map[string]any); ok {
+	if m, ok := doc.(object); ok {
+		if l, ok := m.at("Resources").([]any); ok && len(l) > 0 {
+			if inner, ok := l[0].(object); ok {
 				m = inner
 			}
 		}
@@ -95,11 +95,11 @@ func (c *Client) document(ctx context.Context, path string) any {
 }
 
 // read takes the fields over one by one: a missing or malformed one falls back alone.
-func (d *Discovered) read(m map[string]any) {
+func (d *Discovered) read(m object) {
 	d.Config = true
 	supported := func(name string, def bool) bool {
-		o, _ := m[spelled(m, name)].(map[string]any)
-		v, ok := boolean(o[spelled(o, "supported")]).(bool)
+		o, _ := m.at(name).(object)
+		v, ok := boolean(o.at("supported")).(bool)
 		if !ok {
 			d.Defaults = append(d.Defaults, name+".supported")
 			return def
@@ -108,13 +108,13 @@ func (d *Discovered) read(m map[string]any) {
 	}
 	d.Patch, d.Filter = supported("patch", true), supported("filter", true)
 	d.Bulk, d.Sort, d.ETag = supported("bulk", false), supported("sort", false), supported("etag", false)
-	if o, ok := m[spelled(m, "filter")].(map[string]any); ok {
-		d.MaxResults, _ = strconv.Atoi(scalar(o[spelled(o, "maxResults")]))
+	if o, ok := m.at("filter").(object); ok {
+		d.MaxResults, _ = strconv.Atoi(scalar(o.at("maxResults")))
 	}
-	if o, ok := m[spelled(m, "pagination")].(map[string]any); ok {
-		d.Cursor = boolean(o[spelled(o, "cursor")]) == true
+	if o, ok := m.at("pagination").(object); ok {
+		d.Cursor = boolean(o.at("cursor")) == true
 	}
-	d.Interop = boolean(m[spelled(m, "interopProfileConformant")]) == true
+	d.Interop = boolean(m.at("interopProfileConformant")) == true
 }
 
 // count tells how many entries a list of types or schemas has, bare or in a ListResponse.
@@ -122,8 +122,8 @@ func count(v any) int {
 	switch v := v.(type) {
 	case []any:
 		return len(v)
-	case map[string]any:
-		l, _ := v[spelled(v, "Resources")].([]any)
+	case object:
+		l, _ := v.at("Resources").([]any)
 		return len(l)
 	}
 	return 0

@@ -106,14 +106,6 @@ func appendValue(b []byte, v any) []byte {
 	return append(b, "null"...)
 }
 
-// object is a JSON object whose members keep their order. A nil value is sent as null.
-type object []field
-
-type field struct {
-	name  string
-	value any
-}
-
 func appendObject(b []byte, m map[string]any) []byte {
 	var room [24]string
 	names := room[:0]

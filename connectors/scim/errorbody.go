@@ -41,14 +41,14 @@ func parseError(body []byte) scimError {
 	if l, ok := v.([]any); ok && len(l) > 0 {
 		v = l[0]
 	}
-	m, ok := v.(map[string]any)
+	m, ok := v.(object)
 	if !ok {
 		return scimError{detail: cut(scalar(v))}
 	}
 	return objectError(m)
 }
 
-func objectError(m map[string]any) scimError {
+func objectError(m object) scimError {
 	top := fields(m)
 	e := scimError{scim: mentions(top["schemas"], errorURN)}
 	inside := []map[string]any{top}
@@ -58,7 +58,7 @@ func objectError(m map[string]any) scimError {
 			v = l[0]
 		}
 		switch v := v.(type) {
-		case map[string]any:
+		case object:
 			inside = append(inside, fields(v))
 		case string:
 			if name == "error" {
@@ -68,10 +68,8 @@ func objectError(m map[string]any) scimError {
 			}
 		}
 	}
-	for name, v := range m {
-		if w, ok := v.(map[string]any); ok && strings.EqualFold(name, webexErrorURN) {
-			inside = append(inside, fields(w))
-		}
+	if w, ok := m.at(webexErrorURN).(object); ok {
+		inside = append(inside, fields(w))
 	}
 	var word, plainDetail string
 	for _, f := range inside {
@@ -112,13 +110,14 @@ func first(have *string, s string) {
 }
 
 // fields returns the members of an error object under their canonical names.
-func fields(m map[string]any) map[string]any {
+func fields(m object) map[string]any {
 	out := make(map[string]any, len(m))
-	for n, v := range m {
+	for _, f := range m {
+		n := f.name
 		if a, ok := lookup(errorMembers, n); ok {
 			n = a.name
 		}
-		out[n] = v
+		out[n] = f.value
 	}
 	return out
 }
@@ -128,11 +127,11 @@ func detailText(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
-	case map[string]any, []any:
+	case object, []any:
 		if empty(v) {
 			return ""
 		}
-		return string(appendValue(nil, v))
+		return string(appendValue(nil, mapsOf(v)))
 	}
 	return scalar(v)
 }

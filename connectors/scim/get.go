@@ -43,7 +43,7 @@ func (c *Client) read(ctx context.Context, k engine.Kind, id, query string) (res
 	if err != nil {
 		return resource{}, c.badAnswer(opGet, rep.status, notJSON(rep.body, err))
 	}
-	m, ok := v.(map[string]any)
+	m, ok := v.(object)
 	if !ok {
 		return resource{}, c.badAnswer(opGet, rep.status, errNotObject.Error())
 	}

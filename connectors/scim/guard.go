@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -189,23 +188,18 @@ func (m *changingMembers) read(ctx context.Context) (ids []string, shown bool, e
 		return nil, false, err
 	}
 	v, err := parseJSON(rep.body, m.c.set.limits)
-	doc, ok := v.(map[string]any)
+	doc, ok := v.(object)
 	if err != nil || !ok {
 		return nil, false, nil
 	}
-	for name, v := range doc {
-		if !strings.EqualFold(name, "members") {
-			continue
+	members, shown := doc.get("members")
+	for _, e := range asList(members) {
+		if o, ok := e.(object); ok {
+			e = o.at("value")
 		}
-		for _, e := range asList(v) {
-			if o, ok := e.(map[string]any); ok {
-				e = o[spelled(o, "value")]
-			}
-			if id := idText(e); id != "" {
-				ids = append(ids, id)
-			}
+		if id := idText(e); id != "" {
+			ids = append(ids, id)
 		}
-		return ids, true, nil
 	}
-	return nil, false, nil
+	return ids, shown, nil
 }

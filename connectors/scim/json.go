@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -24,14 +25,14 @@ var (
 	errTooLarge = errors.New("the JSON text has too many elements")
 )
 
-// parseJSON reads one JSON text (RFC 8259) into map[string]any, []any, string, bool, [number] and
-// nil. Of duplicate members the last wins. Nothing lenient happens here: comments, trailing commas
-// and text behind the value are errors.
+// parseJSON reads one JSON text (RFC 8259) into [object], []any, string, bool, [number] and nil.
+// Nothing lenient happens here: comments, trailing commas and text behind the value are errors.
 //
-// It exists beside encoding/json because answers come from strangers: it keeps the digits of
-// numbers, bounds depth and sizes while it reads, and shares the text of known names.
-func parseJSON(text []byte, lim limits) (any, error) {
-	p := jsonReader{text: text, lim: lim}
+// It exists beside encoding/json because answers come from strangers and there are many of them: it
+// keeps the digits of numbers, bounds depth and sizes while it reads, leaves the making of maps to
+// those who know what belongs into them, and copies no text but that with escapes.
+func parseJSON(body []byte, lim limits) (any, error) {
+	p := jsonReader{text: string(body), lim: lim}
 	p.space()
 	v, err := p.value(0)
 	if err != nil {
@@ -45,7 +46,7 @@ func parseJSON(text []byte, lim limits) (any, error) {
 }
 
 type jsonReader struct {
-	text []byte
+	text string
 	at   int
 	lim  limits
 }
@@ -75,11 +76,7 @@ func (p *jsonReader) value(depth int) (any, error) {
 	case '[':
 		return p.array(depth + 1)
 	case '"':
-		b, err := p.str()
-		if err != nil {
-			return nil, err
-		}
-		return string(b), nil
+		return p.str()
 	case 't':
 		return true, p.word("true")
 	case 'f':
@@ -92,7 +89,7 @@ func (p *jsonReader) value(depth int) (any, error) {
 }
 
 func (p *jsonReader) word(w string) error {
-	if len(p.text)-p.at < len(w) || string(p.text[p.at:p.at+len(w)]) != w {
+	if !strings.HasPrefix(p.text[p.at:], w) {
 		return p.wrong("an unknown word")
 	}
 	p.at += len(w)
@@ -104,22 +101,18 @@ func (p *jsonReader) object(depth int) (any, error) {
 		return nil, errTooDeep
 	}
 	p.at++
-	m := make(map[string]any, 8)
 	p.space()
 	if p.peek('}') {
-		return m, nil
+		return object{}, nil
 	}
+	o := make(object, 0, 4)
 	for {
 		if p.at >= len(p.text) || p.text[p.at] != '"' {
 			return nil, p.wrong("a member name was expected")
 		}
-		b, err := p.str()
+		name, err := p.str()
 		if err != nil {
 			return nil, err
-		}
-		name, ok := sharedNames[string(b)]
-		if !ok {
-			name = string(b)
 		}
 		p.space()
 		if !p.peek(':') {
@@ -130,13 +123,13 @@ func (p *jsonReader) object(depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		m[name] = v
-		if len(m) > p.lim.names {
+		o = append(o, field{name, v})
+		if len(o) > p.lim.names {
 			return nil, errTooLarge
 		}
 		p.space()
 		if p.peek('}') {
-			return m, nil
+			return o, nil
 		}
 		if !p.peek(',') {
 			return nil, p.wrong("a comma was expected")
@@ -213,8 +206,8 @@ func (p *jsonReader) digits() int {
 	return n
 }
 
-// str reads a string. The result may point into the text; the caller copies it.
-func (p *jsonReader) str() ([]byte, error) {
+// str reads a string. Without escapes it shares memory with the text.
+func (p *jsonReader) str() (string, error) {
 	p.at++
 	from := p.at
 	for i := from; i < len(p.text); i++ {
@@ -227,38 +220,38 @@ func (p *jsonReader) str() ([]byte, error) {
 			return p.strSlow(from)
 		case c < ' ':
 			p.at = i
-			return nil, p.wrong("a control character in a string")
+			return "", p.wrong("a control character in a string")
 		}
 	}
-	return nil, p.wrong("a string without end")
+	return "", p.wrong("a string without end")
 }
 
 // strSlow goes on at p.at with escapes and bytes that may not be UTF-8, which become U+FFFD.
-func (p *jsonReader) strSlow(from int) ([]byte, error) {
+func (p *jsonReader) strSlow(from int) (string, error) {
 	out := append(make([]byte, 0, p.at-from+32), p.text[from:p.at]...)
 	for p.at < len(p.text) {
 		c := p.text[p.at]
 		switch {
 		case c == '"':
 			p.at++
-			return out, nil
+			return string(out), nil
 		case c < ' ':
-			return nil, p.wrong("a control character in a string")
+			return "", p.wrong("a control character in a string")
 		case c == '\\':
 			var err error
 			if out, err = p.escape(out); err != nil {
-				return nil, err
+				return "", err
 			}
 		case c < utf8.RuneSelf:
 			out = append(out, c)
 			p.at++
 		default:
-			r, n := utf8.DecodeRune(p.text[p.at:])
+			r, n := utf8.DecodeRuneInString(p.text[p.at:])
 			out = utf8.AppendRune(out, r)
 			p.at += n
 		}
 	}
-	return nil, p.wrong("a string without end")
+	return "", p.wrong("a string without end")
 }
 
 func (p *jsonReader) escape(out []byte) ([]byte, error) {
@@ -298,7 +291,7 @@ func (p *jsonReader) hex4() (rune, bool) {
 	if len(p.text)-p.at < 4 {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(p.text[p.at:p.at+4]), 16, 32)
+	n, err := strconv.ParseUint(p.text[p.at:p.at+4], 16, 32)
 	if err != nil {
 		return 0, false
 	}
@@ -319,4 +312,51 @@ func (p *jsonReader) surrogate(first rune) rune {
 		p.at = back
 	}
 	return utf8.RuneError
+}
+
+// object is a JSON object whose members keep their order. Written, a nil value is sent as null.
+type object []field
+
+type field struct {
+	name  string
+	value any
+}
+
+// get returns the value of a member, its name in any case; of several the last.
+func (o object) get(name string) (any, bool) {
+	for i := len(o) - 1; i >= 0; i-- {
+		if o[i].name == name || strings.EqualFold(o[i].name, name) {
+			return o[i].value, true
+		}
+	}
+	return nil, false
+}
+
+// at is get for members that may be missing.
+func (o object) at(name string) any {
+	v, _ := o.get(name)
+	return v
+}
+
+// asMap makes maps of an object and all objects in it, to be changed and written back.
+func (o object) asMap() map[string]any {
+	m := make(map[string]any, len(o))
+	for _, f := range o {
+		m[f.name] = mapsOf(f.value)
+	}
+	return m
+}
+
+func mapsOf(v any) any {
+	switch v := v.(type) {
+	case object:
+		return v.asMap()
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = mapsOf(e)
+		}
+		return out
+	}
+	return v
 }

@@ -71,28 +71,11 @@ var (
 		known{"errorCode", formText}, known{"details", formText})
 )
 
-// sharedNames are the texts of known member names in their right spelling, so that parsing a
-// resource does not allocate each of them again.
-var sharedNames = shared(coreAttributes, enterpriseAttributes, subAttributes, listMembers, errorMembers)
-
 func byLower(attrs ...known) map[string]known {
 	m := make(map[string]known, 2*len(attrs))
 	for _, a := range attrs {
 		m[a.name] = a
 		m[strings.ToLower(a.name)] = a
-	}
-	return m
-}
-
-func shared(tables ...map[string]known) map[string]string {
-	m := map[string]string{}
-	for _, t := range tables {
-		for _, a := range t {
-			m[a.name] = a.name
-		}
-	}
-	for _, urn := range []string{userURN, groupURN, enterpriseURN, listURN, errorURN} {
-		m[urn] = urn
 	}
 	return m
 }

@@ -15,11 +15,11 @@ import (
 // resource is an object of the target in canonical spelling (10.3).
 type resource struct {
 	engine.Resource
-	raw      map[string]any // as it was sent, for read-merge-write
-	created  time.Time      // meta.created, zero if the server does not tell
-	version  string         // meta.version
-	location string         // meta.location
-	literal  bool           // dotted keys such as "name.givenName" were stored as they are
+	raw      object    // as it was sent, for read-merge-write
+	created  time.Time // meta.created, zero if the server does not tell
+	version  string    // meta.version
+	location string    // meta.location
+	literal  bool      // dotted keys such as "name.givenName" were stored as they are
 }
 
 // errNotObject says that an answer holds something else than one resource.
@@ -31,21 +31,22 @@ func parseResource(body []byte, k engine.Kind, lim limits) (resource, error) {
 	if err != nil {
 		return resource{}, err
 	}
-	m, ok := v.(map[string]any)
+	o, ok := v.(object)
 	if !ok {
 		return resource{}, errNotObject
 	}
-	return canonical(m, k), nil
+	return canonical(o, k), nil
 }
 
 // canonical normalises a resource: names in their right case, extensions under their URN, text
 // booleans and numbers as what they mean, single objects and bare strings as the lists they stand
 // for, nothing that is empty. Members are left out. Values we know nothing about stay as they are.
-func canonical(raw map[string]any, k engine.Kind) resource {
+func canonical(raw object, k engine.Kind) resource {
 	r := resource{raw: raw}
 	out := make(map[string]any, len(raw))
 	var flat map[string]any // enterprise attributes found at the top level
-	for name, v := range raw {
+	for _, f := range raw {
+		name, v := f.name, f.value
 		a, ok := lookup(coreAttributes, name)
 		switch {
 		case ok && a.name == "id":
@@ -86,19 +87,25 @@ func canonical(raw map[string]any, k engine.Kind) resource {
 	return r
 }
 
-// put stores what is not empty: "", null, [] and {} all mean absent.
+// put stores what is not empty: "", null, [] and {} all mean absent. Of duplicates the last wins.
 func put(m map[string]any, name string, v any) {
-	if !empty(v) {
-		m[name] = v
+	if empty(v) {
+		delete(m, name)
+		return
 	}
+	m[name] = v
 }
 
 // join stores a value like put. An object that is partly there already, from dotted names, is
 // completed: the order in which members come does not matter.
 func join(m map[string]any, name string, v any) {
-	there, ok := m[name].(map[string]any)
 	more, also := v.(map[string]any)
-	if !ok || !also {
+	if !also {
+		put(m, name, v)
+		return
+	}
+	there, ok := m[name].(map[string]any)
+	if !ok {
 		put(m, name, v)
 		return
 	}
@@ -117,18 +124,23 @@ func empty(v any) bool {
 		return len(v) == 0
 	case map[string]any:
 		return len(v) == 0
+	case object:
+		return len(v) == 0
 	}
 	return false
 }
 
 func (r *resource) meta(v any) {
-	m, ok := tidy(formComplex, v).(map[string]any)
+	if l, ok := v.([]any); ok && len(l) == 1 {
+		v = l[0]
+	}
+	m, ok := v.(object)
 	if !ok {
 		return
 	}
-	r.version = text(m["version"])
-	r.location = text(m["location"])
-	if t, err := time.Parse(time.RFC3339, text(m["created"])); err == nil {
+	r.version = scalar(m.at("version"))
+	r.location = scalar(m.at("location"))
+	if t, err := time.Parse(time.RFC3339, scalar(m.at("created"))); err == nil {
 		r.created = t
 	}
 }
@@ -137,7 +149,7 @@ func (r *resource) meta(v any) {
 // URN in front.
 func (r *resource) extension(out map[string]any, name string, v any) {
 	if strings.EqualFold(name, userURN) || strings.EqualFold(name, groupURN) {
-		if m, ok := v.(map[string]any); ok { // core attributes under their own schema
+		if m, ok := v.(object); ok { // core attributes under their own schema
 			inner := canonical(m, engine.User)
 			for n, v := range inner.Attributes {
 				put(out, n, v)
@@ -146,12 +158,13 @@ func (r *resource) extension(out map[string]any, name string, v any) {
 		return
 	}
 	if strings.EqualFold(name, enterpriseURN) {
-		m, ok := v.(map[string]any)
+		m, ok := v.(object)
 		if !ok {
 			return
 		}
 		ext := target(out, enterpriseURN, len(m))
-		for n, v := range m {
+		for _, f := range m {
+			n, v := f.name, f.value
 			if a, ok := lookup(enterpriseAttributes, n); ok {
 				put(ext, a.name, tidyEnterprise(a, v))
 			} else {
@@ -163,7 +176,7 @@ func (r *resource) extension(out map[string]any, name string, v any) {
 		}
 		return
 	}
-	if m, ok := v.(map[string]any); ok {
+	if m, ok := v.(object); ok {
 		join(out, name, plain(m))
 		return
 	}
@@ -232,7 +245,7 @@ func tidy(f form, v any) any {
 			}
 			v = l[0]
 		}
-		if m, ok := v.(map[string]any); ok {
+		if m, ok := v.(object); ok {
 			return element(m)
 		}
 		if !simple(v) {
@@ -244,10 +257,10 @@ func tidy(f form, v any) any {
 		if !ok {
 			l = []any{v}
 		}
-		out := l[:0:0]
+		out := make([]any, 0, len(l))
 		for _, e := range l {
 			switch e := e.(type) {
-			case map[string]any:
+			case object:
 				if m := element(e); len(m) > 0 {
 					out = append(out, m)
 				}
@@ -267,15 +280,16 @@ func tidy(f form, v any) any {
 
 func simple(v any) bool {
 	switch v.(type) {
-	case map[string]any, []any:
+	case object, []any:
 		return false
 	}
 	return true
 }
 
-func element(m map[string]any) map[string]any {
+func element(m object) map[string]any {
 	out := make(map[string]any, len(m))
-	for n, v := range m {
+	for _, f := range m {
+		n, v := f.name, f.value
 		if a, ok := lookup(subAttributes, n); ok {
 			if digits, ok := v.(number); ok && a.form == formText {
 				v = string(digits) // an id, mostly
@@ -323,10 +337,10 @@ func plain(v any) any {
 			return string(v)
 		}
 		return f
-	case map[string]any:
+	case object:
 		out := make(map[string]any, len(v))
-		for n, e := range v {
-			put(out, n, plain(e))
+		for _, f := range v {
+			put(out, f.name, plain(f.value))
 		}
 		return out
 	case []any:
@@ -393,13 +407,14 @@ func parsePage(body []byte, k engine.Kind, lim limits) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	m, ok := v.(map[string]any)
+	m, ok := v.(object)
 	if !ok {
 		return page{}, errNotList
 	}
 	p := page{total: -1}
 	var list, single bool
-	for name, v := range m {
+	for _, f := range m {
+		name, v := f.name, f.value
 		a, ok := lookup(listMembers, name)
 		if !ok {
 			if c, ok := lookup(coreAttributes, name); ok && c.name == "id" {
@@ -440,7 +455,7 @@ func resources(v any, k engine.Kind) ([]resource, error) {
 	}
 	out := make([]resource, 0, len(l))
 	for i, e := range l {
-		m, ok := e.(map[string]any)
+		m, ok := e.(object)
 		if !ok {
 			return nil, fmt.Errorf("entry %d of the list is not a resource", i+1)
 		}

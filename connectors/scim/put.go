@@ -17,7 +17,7 @@ func (c *Client) putChanges(ctx context.Context, k engine.Kind, id string, chang
 		if err != nil {
 			return nil, asUpdate(err)
 		}
-		doc := r.raw
+		doc := r.raw.asMap()
 		for i := range changes {
 			overlay(doc, &changes[i])
 		}

@@ -398,18 +398,18 @@ func (u *updating) wholeLists(ctx context.Context, changes []engine.AttributeCha
 		name := attributePath(ch.Path)
 		holder := r.raw
 		if ch.Path.URN != "" {
-			holder, _ = r.raw[spelled(r.raw, ch.Path.URN)].(map[string]any)
+			holder, _ = r.raw.at(ch.Path.URN).(object)
 		}
 		at, begun := lists[name]
 		if !begun {
-			shown, ok := holder[spelled(holder, ch.Path.Attribute)]
+			shown, ok := holder.get(ch.Path.Attribute)
 			if !ok {
 				return nil, "", u.c.fail(engine.OutcomeEscrow, engine.CodeSchemaAttribute,
 					"the target takes no filter in a path and does not return %s, so that it can be neither changed in part nor replaced safely", name)
 			}
 			at = len(ops)
 			lists[name] = at
-			ops = append(ops, patchOp{word: "replace", path: name, value: asList(shown)})
+			ops = append(ops, patchOp{word: "replace", path: name, value: asList(mapsOf(shown))})
 		}
 		ops[at].value = overlayElement(ops[at].value.([]any), ch)
 	}
