@@ -126,7 +126,7 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 	var planned []engine.Planned
 	var settled []engine.Settled
 	for _, q := range queued {
-		f := d.facts(q)
+		f := d.facts(q, anyValue)
 		op := d.evaluator.decide(f)
 		if order := decide.Order(f, op); order > 0 {
 			planned = append(planned, engine.Planned{Ref: q.Ref, Order: order})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/decide"
+	"github.com/scimsync/scimsync/mapping"
 )
 
 // flushSize and flushEvery bound how much finished work a crash can lose: it is done again, safely,
@@ -195,7 +196,10 @@ func (x *exporter) settleAlone(ctx context.Context, s engine.Settled) error {
 // where the target's answer contradicts what was believed.
 func (x *exporter) one(ctx context.Context, q engine.Queued) (engine.Settled, error) {
 	began := x.Now()
-	f := x.facts(q)
+	f := x.facts(q, func(at engine.Path, candidate string) (bool, error) {
+		found, _, err := x.job.Target.Find(ctx, q.Kind, []engine.Value{{Path: at, Definition: mapping.DefinitionOf(at), Value: candidate}})
+		return len(found) == 0, err
+	})
 	again, replaced := false, false
 	for {
 		if ctx.Err() != nil {

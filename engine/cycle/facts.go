@@ -30,8 +30,18 @@ func (e *evaluator) mapping(k engine.Kind) *mapping.Object {
 	return &e.job.Mapping.Users
 }
 
-// facts gathers what a decision about q depends on, the target object aside.
-func (e *evaluator) facts(q engine.Queued) decide.Facts {
+// probe asks whether a value is free at the target, for SelectUniqueValue.
+type probe func(at engine.Path, candidate string) (free bool, err error)
+
+// anyValue is the probe of a plan: nothing is written, so every candidate will do.
+func anyValue(engine.Path, string) (bool, error) { return true, nil }
+
+// facts gathers what a decision about q depends on, the target object aside. Unique values are looked
+// for only for an object without a link: its own value would count as taken.
+func (e *evaluator) facts(q engine.Queued, free probe) decide.Facts {
+	if q.Link != nil {
+		free = nil
+	}
 	m := e.mapping(q.Kind)
 	o := q.Object.Object
 	if !q.Known {
@@ -51,7 +61,7 @@ func (e *evaluator) facts(q engine.Queued) decide.Facts {
 		Kind: q.Kind, State: o.State, Factors: x, Link: q.Link, Mapping: m, Options: e.job.Options,
 		Doubt: e.doubt || (q.Link != nil && q.Link.Verify),
 	}
-	f.Desired, f.MappingError = m.Evaluate(src, &expr.Env{Now: e.now, Rand: rand.Reader})
+	f.Desired, f.MappingError = m.EvaluateUnique(src, &expr.Env{Now: e.now, Rand: rand.Reader}, free)
 	return f
 }
 

@@ -2,10 +2,12 @@ package cycle
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/decide"
+	"github.com/scimsync/scimsync/mapping"
 )
 
 // relink puts into s what becomes of the link once op is done. now are values, by Path.Key, that
@@ -66,7 +68,9 @@ func exported(l engine.Link, f decide.Facts, op engine.Operation, now map[string
 		}
 	}
 	for _, v := range op.Values {
-		out[v.Path.Key()] = v.Value
+		if !createOnly(f.Mapping, v.Path) { // never compared again; it may be an initial password
+			out[v.Path.Key()] = v.Value
+		}
 	}
 	for _, c := range op.Changes {
 		if c.New == nil {
@@ -77,6 +81,21 @@ func exported(l engine.Link, f decide.Facts, op engine.Operation, now map[string
 	}
 	maps.Copy(out, now)
 	return out
+}
+
+// createOnly reports whether the mapping at p acts on create only.
+func createOnly(m *mapping.Object, p engine.Path) bool {
+	return slices.ContainsFunc(m.Attributes, func(a mapping.Attribute) bool {
+		return a.Flow == mapping.FlowOnCreate && a.Target.Same(p)
+	})
+}
+
+// shown is a value as the provisioning log has it.
+func shown(v any, redact bool) any {
+	if redact && v != nil {
+		return mapping.RedactedText
+	}
+	return v
 }
 
 // entry is the log row of an operation that succeeded or was not carried out.
@@ -99,10 +118,10 @@ func (r *Runner) entry(c engine.Cycle, q engine.Queued, op engine.Operation) *en
 		e.Target.ID = op.Adopt
 	}
 	for _, v := range op.Values {
-		e.Changes = append(e.Changes, engine.LoggedChange{Attribute: v.Path.String(), New: v.Value})
+		e.Changes = append(e.Changes, engine.LoggedChange{Attribute: v.Path.String(), New: shown(v.Value, v.Redact)})
 	}
 	for _, ch := range op.Changes {
-		e.Changes = append(e.Changes, engine.LoggedChange{Attribute: ch.Path.String(), Old: ch.Old, New: ch.New})
+		e.Changes = append(e.Changes, engine.LoggedChange{Attribute: ch.Path.String(), Old: shown(ch.Old, ch.Redact), New: shown(ch.New, ch.Redact)})
 	}
 	return e
 }

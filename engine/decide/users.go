@@ -254,12 +254,21 @@ func missing(f Facts, rule engine.Rule, over func(Facts) engine.Operation) engin
 	return op
 }
 
-// current reads what the target holds: live if it was looked at, else as last exported.
+// current reads what the target holds: live if it was looked at, else as last exported. What a
+// target never tells (a password) is always compared with what was exported.
 func current(f Facts) func(engine.Path) any {
-	if f.Target.State == Found {
-		return f.Target.Resource.Read
+	exported := func(p engine.Path) any { return f.Link.Exported[p.Key()] }
+	if f.Target.State != Found {
+		return exported
 	}
-	return func(p engine.Path) any { return f.Link.Exported[p.Key()] }
+	return func(p engine.Path) any {
+		for i := range f.Mapping.Attributes {
+			if a := &f.Mapping.Attributes[i]; a.Definition.Mutability == mapping.WriteOnly && a.Target.Same(p) {
+				return exported(p)
+			}
+		}
+		return f.Target.Resource.Read(p)
+	}
 }
 
 func isUserName(p engine.Path) bool { return p.Key() == "username" }
