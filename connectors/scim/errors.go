@@ -274,6 +274,9 @@ func (c *Client) transportError(op operation, err error) error {
 	if c.tally.failed(op, te.Code) && te.Code != engine.CodeBadResponse {
 		te.Outcome = engine.OutcomeQuarantine
 	}
+	if broken != nil && !broken.Sent && c.tally.first() { // nothing got through yet: no object is to blame
+		te.Outcome = engine.OutcomeQuarantine
+	}
 	return te
 }
 

@@ -187,7 +187,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 	c, f := newFake(t, nil)
 	f.srv.Close()
 	_, err := c.Create(t.Context(), engine.User, noor(), noorBy)
-	te := wantError(t, err, engine.OutcomeEscrow, engine.CodeTransport)
+	te := wantError(t, err, engine.OutcomeQuarantine, engine.CodeTransport) // nobody was ever reached: no object is to blame
 	if strings.Contains(te.Error(), "127.0.0.1") {
 		t.Errorf("the text for logs is %q", te)
 	}
