@@ -51,7 +51,7 @@ type Config struct {
 
 // Certificate signs in with a certificate and its key, PEM or PKCS#12. A changed file is read again.
 type Certificate struct {
-	Path     string        `yaml:"path"`
+	Path     string        `yaml:"path,path"`
 	Password engine.Secret `yaml:"password"`
 }
 
@@ -62,7 +62,7 @@ type ManagedIdentity struct {
 
 // WorkloadIdentity signs in with a federated token from a file, which is read for every token.
 type WorkloadIdentity struct {
-	TokenFile string `yaml:"tokenFile"`
+	TokenFile string `yaml:"tokenFile,path"`
 }
 
 // Select are the Graph properties that the job needs beyond those that are always read.
