@@ -47,6 +47,11 @@ func (c *console) named(args []string) (config.Job, error) {
 	return f.Jobs[i], nil
 }
 
+// refuse ends the command because of something that it was given, other than its flags.
+func refuse(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
 // writeDocument prints v for programs. Expressions keep their & and <.
 func writeDocument(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
@@ -196,12 +201,7 @@ func writeObject(w io.Writer, j config.Job, kind string, o *mapping.Object) erro
 	fmt.Fprintf(w, "job %s, %s: %s\n\n", j.ID, kind, cmp.Or(enumerate(actionNames(o.Actions), "and"), "no action is allowed"))
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "TARGET\tSOURCE\tMATCH\tAPPLY\tDEFAULT\tFLOW")
-	short := false
 	for _, a := range o.Attributes {
-		target := a.Target.String()
-		if rest, ok := strings.CutPrefix(target, mapping.EnterpriseURN+":"); ok {
-			target, short = "enterprise:"+rest, true
-		}
 		match, byDefault := "-", "-"
 		if a.Match > 0 {
 			match = strconv.Itoa(a.Match)
@@ -209,16 +209,32 @@ func writeObject(w io.Writer, j config.Job, kind string, o *mapping.Object) erro
 		if a.Default != "" {
 			byDefault = strconv.Quote(a.Default)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", target, sourceWords(a), match, applyOf(a), byDefault, flowWords(a))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", shortTarget(a.Target), sourceWords(a), match, applyOf(a), byDefault, flowWords(a))
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	if short {
-		fmt.Fprintf(w, "enterprise: stands for %s\n", mapping.EnterpriseURN)
-	}
+	writeLegend(w, o)
 	_, err := fmt.Fprintf(w, "\n%s\n\n", strings.Join(scopeWords(j.Scope, kind, o), "\n"))
 	return err
+}
+
+// enterprise stands in tables for the URN of the enterprise extension, which is wider than most of
+// what it names.
+const enterprise = "enterprise:"
+
+func shortTarget(p mapping.Path) string {
+	if rest, ok := strings.CutPrefix(p.String(), mapping.EnterpriseURN+":"); ok {
+		return enterprise + rest
+	}
+	return p.String()
+}
+
+// writeLegend explains the targets that shortTarget shortened.
+func writeLegend(w io.Writer, o *mapping.Object) {
+	if slices.ContainsFunc(o.Attributes, func(a mapping.Attribute) bool { return a.Target.URN == mapping.EnterpriseURN }) {
+		fmt.Fprintf(w, "%s stands for %s:\n", enterprise, mapping.EnterpriseURN)
+	}
 }
 
 // apps are the applications that have a default mapping of their own.

@@ -5,23 +5,17 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"os"
-	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/scimsync/scimsync/config"
 	"github.com/scimsync/scimsync/engine"
-	"github.com/scimsync/scimsync/engine/decide"
 	"github.com/scimsync/scimsync/mapping"
 	"github.com/scimsync/scimsync/mapping/expr"
 )
@@ -93,12 +87,6 @@ func (t *trial) check(expression bool) error {
 		t.kind = kindGroups
 	}
 	return nil
-}
-
-// subject is the object that is evaluated.
-type subject struct {
-	attributes mapping.Attributes
-	factors    decide.Factors
 }
 
 // evaluated is a value and what people want to know about it.
@@ -189,7 +177,7 @@ func (m *mistake) text() string {
 		fmt.Fprintf(&b, " at character %d", m.Character)
 	}
 	fmt.Fprintf(&b, ": %s [%s]", m.Message, m.Code)
-	if m.Caret != "" {
+	if line, _, ok := strings.Cut(m.Caret, "\n"); ok && line != "" {
 		b.WriteString("\n  " + strings.ReplaceAll(m.Caret, "\n", "\n  "))
 	}
 	if m.Hint != "" {
@@ -276,11 +264,12 @@ func (t *trial) all(ctx context.Context, j config.Job) error {
 		}
 		r.Mappings = append(r.Mappings, m)
 	}
-	write := t.writeMappings
 	if t.json() {
-		write = func(r mappingsResult) error { return writeDocument(t.out, r) }
+		err = writeDocument(t.out, r)
+	} else {
+		err = t.writeMappings(r, j.Scope, o)
 	}
-	if err := write(r); err != nil {
+	if err != nil {
 		return err
 	}
 	for _, m := range r.Mappings {
@@ -373,19 +362,21 @@ func typeOf(v mapping.Value) string {
 	return string(v.Definition.Type)
 }
 
-func (t *trial) writeMappings(r mappingsResult) error {
+func (t *trial) writeMappings(r mappingsResult, scope string, o *mapping.Object) error {
 	what := strings.TrimSuffix(r.Kind, "s")
 	switch {
 	case r.Ignored:
 		fmt.Fprintf(t.out, "job %s leaves this %s alone; failed: %s\n\n", r.Job, what, r.Filter)
 	case !r.InScope:
 		fmt.Fprintf(t.out, "for job %s this %s is out of scope; failed: %s\n\n", r.Job, what, r.Filter)
+	case scope == string(engine.ScopeAll):
+		fmt.Fprintf(t.out, "for job %s this %s is in scope\n\n", r.Job, what)
 	default:
 		fmt.Fprintf(t.out, "for job %s this %s is in scope if assigned\n\n", r.Job, what)
 	}
 	tw := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "TARGET\tVALUE\tTYPE\tNOTE")
-	for _, m := range r.Mappings {
+	for i, m := range r.Mappings {
 		value, note := shown(m.Value), m.Note
 		if m.Value == nil {
 			value = "-"
@@ -393,9 +384,11 @@ func (t *trial) writeMappings(r mappingsResult) error {
 		if m.Error != nil {
 			note = "error " + m.Error.Code
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", m.Target, value, m.Type, cmp.Or(note, "-"))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", shortTarget(o.Attributes[i].Target), value, m.Type, cmp.Or(note, "-"))
 	}
-	return tw.Flush()
+	err := tw.Flush()
+	writeLegend(t.out, o)
+	return err
 }
 
 // object is the object mapping that is tried.
@@ -417,113 +410,4 @@ func environment(src mapping.Attributes) *expr.Env {
 // note says on stderr what one might not expect.
 func (t *trial) note(format string, args ...any) {
 	fmt.Fprintf(t.err, "note: "+format+"\n", args...)
-}
-
-// subject reads the object whose attributes are used; reads are the attributes that matter.
-func (t *trial) subject(ctx context.Context, j config.Job, reads []string) (subject, error) {
-	switch {
-	case t.user != "":
-		return t.lookup(ctx, j, engine.User, t.user, reads)
-	case t.group != "":
-		return t.lookup(ctx, j, engine.Group, t.group, reads)
-	}
-	src := mapping.Attributes{}
-	if t.attributes != "" {
-		var err error
-		if src, err = t.readAttributes(); err != nil {
-			return subject{}, err
-		}
-	}
-	if _, given := src[mapping.IsSoftDeleted]; !given {
-		src[mapping.IsSoftDeleted] = false
-	}
-	return t.judge(j, engine.Object{Ref: engine.Ref{Kind: t.kindOf()}, State: engine.Active, Attributes: src, Conveys: true}, src), nil
-}
-
-func (t *trial) kindOf() engine.Kind {
-	if t.kind == kindGroups {
-		return engine.Group
-	}
-	return engine.User
-}
-
-// judge applies the filters of the job. Assignments are not known here; the object counts as assigned.
-func (t *trial) judge(j config.Job, o engine.Object, src mapping.Attributes) subject {
-	job := engine.Job{Scope: engine.ScopeAll, Options: options(j)}
-	return subject{src, decide.Judge(&job, o, nil, t.object(&j).Filter.Evaluate(src))}
-}
-
-// readAttributes reads a JSON object. Its names are those of the source or those of mappings.
-func (t *trial) readAttributes() (mapping.Attributes, error) {
-	var data []byte
-	var err error
-	if t.attributes == "-" {
-		data, err = io.ReadAll(t.in)
-	} else {
-		data, err = os.ReadFile(t.attributes)
-	}
-	if err != nil {
-		return nil, usage("--attributes: %v", err)
-	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	src := mapping.Attributes{}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber() // so that 42 stays a whole number, however long
-	err = d.Decode(&src)
-	if err == nil && src == nil {
-		err = errors.New("it is null")
-	}
-	if err == nil && d.More() {
-		err = fmt.Errorf("line %d: there is more after the object", 1+bytes.Count(data[:d.InputOffset()], []byte("\n")))
-	}
-	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		err = fmt.Errorf("line %d: %w", 1+bytes.Count(data[:min(int(e.Offset), len(data))], []byte("\n")), err)
-	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		err = errors.New("it is " + e.Value)
-	}
-	if err != nil {
-		return nil, usage(`--attributes %s: not a JSON object: %v; write {"userPrincipalName": "…", "department": "…"}`, t.attributes, err)
-	}
-	return src, nil
-}
-
-// objectID is how Microsoft Graph identifies objects.
-var objectID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-
-// elsewhere are attributes that the source does not tell about a single object.
-var elsewhere = map[string]string{
-	mapping.AppRoleAssignments: `{"appRoleAssignments": [{"id": "…", "value": "…", "displayName": "…"}]}`,
-	"manager":                  `{"manager": "id"}`,
-	"members":                  `{"members": ["id"]}`,
-}
-
-// lookup reads an object from the source of the job.
-func (t *trial) lookup(ctx context.Context, j config.Job, k engine.Kind, id string, reads []string) (subject, error) {
-	if j.Source.Type == "msgraph" && !objectID.MatchString(id) {
-		return subject{}, usage("--%s %s: the directory is asked by object id, such as 8c0a6d1e-5d0c-4c5e-9f39-1f6f2f0b6f11; copy it from the %s's page", k, id, k)
-	}
-	source, err := newSource(j, zap.NewNop())
-	if err != nil {
-		return subject{}, err
-	}
-	found, err := source.Lookup(ctx, k, []string{id})
-	if err != nil {
-		return subject{}, &exitError{exitConnection, fmt.Errorf("read %s %s from the source of job %s: %w", k, id, j.ID, err)}
-	}
-	if len(found) == 0 || found[0].State == engine.HardDeleted {
-		return subject{}, usage("--%s %s: the source of job %s has no %s with this id", k, id, j.ID, k)
-	}
-	o := found[0]
-	src := make(mapping.Attributes, len(o.Attributes)+2)
-	maps.Copy(src, o.Attributes)
-	src["id"] = o.ID
-	for _, name := range reads {
-		if form, ok := elsewhere[name]; ok {
-			t.note("%s is empty here: it is not read for a single %s; write %s into a file for --attributes", name, k, form)
-		}
-	}
-	s := t.judge(j, o, src)
-	src[mapping.IsSoftDeleted] = s.factors.SoftDeleted(o.State)
-	return s, nil
 }

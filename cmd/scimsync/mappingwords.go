@@ -79,12 +79,15 @@ func applyOf(a mapping.Attribute) string {
 	return mapping.ApplyAlways
 }
 
+// flowsUsually is when a mapping changes what the target has unless it says otherwise.
+const flowsUsually = "when it differs"
+
 // flowWords says when and how a mapping changes what the target has.
 func flowWords(a mapping.Attribute) string {
 	if a.Flow == mapping.FlowOnCreate {
 		return "-"
 	}
-	words := []string{"when it differs"}
+	words := []string{flowsUsually}
 	if a.FlowAlways {
 		words[0] = "with every update"
 	}
@@ -190,7 +193,7 @@ func filterWords(g mapping.FilterGroup) string {
 func clauseWords(c mapping.FilterClause) string {
 	values := make([]string, len(c.Values))
 	for i, v := range c.Values {
-		values[i] = strconv.Quote(v)
+		values[i] = expr.Quote(v) // which leaves the backslashes of patterns alone
 	}
 	any, none := strings.Join(values, " or "), strings.Join(values, " nor ")
 	switch c.Operator {
@@ -279,8 +282,8 @@ func attributeWords(a mapping.Attribute) string {
 		// Switches that act on update only count for the fingerprint all the same.
 		a.Flow = ""
 	}
-	if flow := flowWords(a); flow != flowWords(mapping.Attribute{}) {
-		words = append(words, flow)
+	if flow := flowWords(a); flow != flowsUsually {
+		words = append(words, strings.TrimPrefix(flow, flowsUsually+"; "))
 	}
 	return strings.Join(words, "; ") + " (" + definitionWords(a.Definition) + ")"
 }

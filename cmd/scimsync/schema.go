@@ -67,7 +67,7 @@ func (c *console) importSchema(file, job string) error {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return usage("%v", err)
+		return refuse("the schema cannot be read: %w", err)
 	}
 	s, found := mapping.LoadSchema(data)
 	r := importResult{File: file, Accepted: s != nil, Diagnostics: append([]mapping.Diagnostic{}, found...), Job: job}
@@ -92,7 +92,7 @@ func (c *console) importSchema(file, job string) error {
 				n++
 			}
 		}
-		return &exitError{exitUsage, fmt.Errorf("%s is rejected because of %s; correct the file, or the schema in Entra and export it again", file, quantity(n, "error"))}
+		return refuse("%s is rejected because of %s; correct the file, or the schema in Entra and export it again", file, quantity(n, "error"))
 	}
 	return nil
 }
@@ -156,7 +156,7 @@ func writeDifferences(w io.Writer, what string, ds []difference) {
 		case d.Is == "":
 			fmt.Fprintf(w, "  - %s: %s\n", d.Key, d.Was)
 		default:
-			fmt.Fprintf(w, "  ~ %s: %s\n    now %s\n", d.Key, d.Was, d.Is)
+			fmt.Fprintf(w, "  ~ %s: %s\n    becomes %s\n", d.Key, d.Was, d.Is)
 		}
 	}
 }
