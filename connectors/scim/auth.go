@@ -20,6 +20,9 @@ import (
 // cleanToken removes what people paste around a bearer token (5.1).
 func cleanToken(token string) (string, error) {
 	token = strings.TrimSpace(token)
+	if strings.EqualFold(token, "bearer") {
+		token = ""
+	}
 	if len(token) >= 7 && strings.EqualFold(token[:6], "bearer") && (token[6] == ' ' || token[6] == '\t') {
 		token = strings.TrimSpace(token[7:])
 	}

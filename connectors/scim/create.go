@@ -226,7 +226,7 @@ func (cr *creating) answered(ctx context.Context, rep *reply) (engine.Created, e
 		return byLooking([]time.Duration{c.set.Settle, lookAfter[0], lookAfter[1]})
 	}
 	made := engine.Created{Resource: engine.Resource{ID: id, Attributes: r.Attributes}}
-	if rep.status == http.StatusOK && !r.created.IsZero() && c.conn.Now().Sub(r.created) > fresh {
+	if rep.status == http.StatusOK && !r.created.IsZero() && c.serverTime(rep.header).Sub(r.created) > fresh {
 		made.Existing = true // an idempotent server answered with what it had
 		for _, v := range cr.matching {
 			if got := matchedValue(r, v.Path); got != nil && c.sameValue(cr.k, v, got) {
@@ -237,6 +237,14 @@ func (cr *creating) answered(ctx context.Context, rep *reply) (engine.Created, e
 	}
 	made.Attributes = cr.assumed(r.Attributes)
 	return made, nil
+}
+
+// serverTime is the time by the server's clock, if it tells, so that clocks that differ do no harm.
+func (c *Client) serverTime(h http.Header) time.Time {
+	if at, err := http.ParseTime(h.Get("Date")); err == nil {
+		return at
+	}
+	return c.conn.Now()
 }
 
 // assumed completes what the server returned with what was sent: an attribute that is missing in

@@ -39,7 +39,7 @@ func Test19to22AnswersToCreate(t *testing.T) {
 		{"21 found by query", []step{{status: 201}, ok(list(`{"id":"48c1","userName":"noor.ahlgren@fabrikon.example"}`))}, "48c1", false, ""},
 		{"21 web page with 201", []step{created("<html>"), ok(list(noorJSON))}, "48c1", false, ""},
 		{"22 old resource", []step{ok(withMeta(longAgo))}, "48c1", true, "userName"},
-		{"200 and young", []step{ok(withMeta(minutesAgo))}, "48c1", false, ""},
+		{"200 and young", []step{{status: 200, body: withMeta(minutesAgo), header: map[string]string{"Date": "Sun, 01 Mar 2026 12:00:00 GMT"}}}, "48c1", false, ""},
 		{"200 without meta", []step{ok(noorJSON)}, "48c1", false, ""},
 		{"28 numeric id", []step{created(`{"id":9007199254740993}`)}, "9007199254740993", false, ""},
 		{"28 longer numeric id", []step{created(`{"ID":123456789012345678901234567890}`)}, "123456789012345678901234567890", false, ""},

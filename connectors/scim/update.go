@@ -403,6 +403,10 @@ func (u *updating) wholeLists(ctx context.Context, changes []engine.AttributeCha
 		at, begun := lists[name]
 		if !begun {
 			shown, ok := holder.get(ch.Path.Attribute)
+			if !ok && ch.Old == nil && ch.New != nil { // adding takes nothing away
+				ops = append(ops, patchOp{word: "add", path: name, value: overlayElement(nil, ch)})
+				continue
+			}
 			if !ok {
 				return nil, "", u.c.fail(engine.OutcomeEscrow, engine.CodeSchemaAttribute,
 					"the target takes no filter in a path and does not return %s, so that it can be neither changed in part nor replaced safely", name)
