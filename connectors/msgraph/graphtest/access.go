@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -106,7 +107,7 @@ func (c *call) token() answer {
 		return c.refuseToken(400, "invalid_request", "The tenant was not found.", 90002)
 	case o.ClientID != "" && !strings.EqualFold(id, o.ClientID):
 		return c.refuseToken(400, "unauthorized_client", "The application was not found in the directory.", 700016)
-	case !strings.HasSuffix(form.Get("scope"), "/.default"):
+	case !slices.ContainsFunc(strings.Fields(form.Get("scope")), isDefault): // libraries add openid and the like
 		return c.refuseToken(400, "invalid_scope", "The scope is not valid for this grant; use the resource's .default.", 70011)
 	}
 	if assertion := form.Get("client_assertion"); assertion != "" {
@@ -125,6 +126,8 @@ func (c *call) token() answer {
 		"access_token": "sealed." + c.s.seal.close(c.s.dice.next(), payload),
 	})
 }
+
+func isDefault(scope string) bool { return strings.HasSuffix(scope, "/.default") }
 
 func (c *call) checkAssertion(assertion, client string) string {
 	parts := strings.Split(assertion, ".")

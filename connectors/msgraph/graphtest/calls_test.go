@@ -158,6 +158,7 @@ func TestTokenEndpoint(t *testing.T) {
 			t.Errorf("%v: %d %s, want %s", tt.form, r.status, r.raw, tt.code)
 		}
 	}
+	ask("t1", with("scope", "http://graph.test/.default openid offline_access profile")...).want(t, 200)
 	r := ask("t1", good...).want(t, 200)
 	if r.body["expires_in"] != 3599.0 || r.body["token_type"] != "Bearer" {
 		t.Errorf("%s", r.raw)
