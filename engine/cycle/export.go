@@ -21,8 +21,15 @@ const (
 	flushEvery = 250 * time.Millisecond
 )
 
-// errPutOff leaves a change where it is: it met a conflict and is tried again at the end.
+// errPutOff leaves a change where it is: another change may still free the value or the account that
+// it wants. It is tried again at the end.
 var errPutOff = errors.New("put off")
+
+// putOff is a change that was put off, and what is to be stored if nothing frees what it wants.
+type putOff struct {
+	queued engine.Queued
+	failed engine.Settled
+}
 
 // Export works off one batch of the plan: each object on its own, many at once, throttled by the
 // target. It may run more than once: what is settled is gone from the queue, and a create that was
@@ -51,7 +58,33 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 	if err := x.mark(ctx, queued); err != nil {
 		return err
 	}
-	return stopped(x.run(ctx, queued, beat))
+	for {
+		off, err := x.run(ctx, queued, beat)
+		switch {
+		case err != nil:
+			return stopped(err)
+		case len(off) == 0 || !b.Last:
+			return nil
+		case len(off) == len(queued):
+			return x.giveUp(ctx, off)
+		}
+		// Somebody got through, and may have freed what another one waits for: a chain of names
+		// moves up link by link.
+		queued = queued[:0]
+		for _, o := range off {
+			queued = append(queued, o.queued)
+		}
+	}
+}
+
+// giveUp settles what was put off as failed.
+func (x *exporter) giveUp(ctx context.Context, off []putOff) error {
+	failed := make([]engine.Settled, 0, len(off))
+	for _, o := range off {
+		x.report(o.failed)
+		failed = append(failed, o.failed)
+	}
+	return x.settle(ctx, failed)
 }
 
 func phaseOf(k engine.Kind) engine.Phase {
@@ -85,10 +118,13 @@ func (x *exporter) mark(ctx context.Context, queued []engine.Queued) error {
 }
 
 // run exports the changes concurrently and settles them in small groups as they finish. The first
-// error that stops the cycle stops the rest; what is finished by then is settled all the same.
-func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) error {
+// error that stops the cycle stops the rest; what is finished by then is settled all the same. It
+// returns what was put off.
+func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) ([]putOff, error) {
 	work := make(chan engine.Queued)
 	finished := make(chan engine.Settled)
+	var mu sync.Mutex
+	var off []putOff
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
@@ -99,6 +135,10 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) e
 				s, err := x.one(ctx, q)
 				switch {
 				case errors.Is(err, errPutOff):
+					x.claims.release(x.job.ID, []engine.Settled{s})
+					mu.Lock()
+					off = append(off, putOff{q, s})
+					mu.Unlock()
 				case err != nil:
 					cancel(err)
 				default:
@@ -125,7 +165,7 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) e
 		for range finished { // let the workers end
 		}
 	}
-	return errors.Join(err, context.Cause(ctx))
+	return off, errors.Join(err, context.Cause(ctx))
 }
 
 // collect settles finished changes in groups.
@@ -221,8 +261,11 @@ func (x *exporter) one(ctx context.Context, q engine.Queued) (engine.Settled, er
 			s.Unlink = s.Unlink || replaced
 			return s, nil
 		}
-		if errors.Is(err, errDecideAgain) {
+		switch {
+		case errors.Is(err, errDecideAgain):
 			continue
+		case errors.Is(err, errPutOff):
+			return s, err
 		}
 		var te *engine.TargetError
 		if !errors.As(err, &te) {
@@ -273,7 +316,11 @@ func (x *exporter) carryOut(ctx context.Context, q engine.Queued, f *decide.Fact
 			return s, err
 		}
 	case engine.Fail:
-		return x.unwritten(x.cycle, q, *f, op), nil
+		s = x.unwritten(x.cycle, q, *f, op)
+		if f.Target.State == decide.Taken { // the holder may be on its way out
+			return s, errPutOff
+		}
+		return s, nil
 	}
 	if op.Adopt != "" || op.Action == engine.Enable {
 		s.Wake = true
@@ -310,9 +357,6 @@ func (x *exporter) failed(q engine.Queued, f decide.Facts, op engine.Operation, 
 	if !errors.As(err, &te) || te.Outcome == engine.OutcomeQuarantine || te.Outcome == engine.OutcomeSuspend {
 		return engine.Settled{}, err
 	}
-	if te.Code == engine.CodeConflict && !x.batch.Last {
-		return engine.Settled{}, errPutOff
-	}
 	now := x.Now().UTC()
 	e, _ := decide.Fail(q.Escrow, te.Code, te.Status, te.Detail, now)
 	s := engine.Settled{Ref: q.Ref, Rev: q.Rev, Bucket: engine.BucketFailed, Escrow: &e}
@@ -323,9 +367,17 @@ func (x *exporter) failed(q engine.Queued, f decide.Facts, op engine.Operation, 
 	}
 	s.Log = took(x.entry(x.cycle, q, op), now.Sub(began))
 	s.Log.Status, s.Log.Code, s.Log.HTTPStatus, s.Log.Detail = engine.StatusFailure, te.Code, te.Status, te.Detail
-	x.log(x.cycle).Warn("an object failed and waits for a retry", zap.String("object_type", string(q.Kind)), zap.String("rule", string(op.Rule)),
-		zap.String("code", string(te.Code)), zap.Int("status", te.Status), zap.Int("attempt", e.Attempts), zap.Time("due", e.Due))
+	if te.Code == engine.CodeConflict {
+		return s, errPutOff
+	}
+	x.report(s)
 	return s, nil
+}
+
+// report logs that an object failed.
+func (x *exporter) report(s engine.Settled) {
+	x.log(x.cycle).Warn("an object failed and waits for a retry", zap.String("object_type", string(s.Kind)), zap.String("rule", string(s.Log.Rule)),
+		zap.String("code", string(s.Escrow.Code)), zap.Int("status", s.Escrow.Status), zap.Int("attempt", s.Escrow.Attempts), zap.Time("due", s.Escrow.Due))
 }
 
 func applied(changes []engine.AttributeChange, keys []string) []engine.AttributeChange {
