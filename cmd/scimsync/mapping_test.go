@@ -351,6 +351,20 @@ func TestDifferencesAgreeWithFingerprints(t *testing.T) {
 	})
 }
 
+// Two expressions may mean the same in words; they are two all the same.
+func TestWordsHideNoDifference(t *testing.T) {
+	app := mapping.WebexDefault()
+	want := []difference{{"users, active", "Not([IsSoftDeleted]) (Boolean, ignoring case)", notSoftDeleted + " (Boolean, ignoring case)"}}
+	if d := cmp.Diff(want, differences(describeMapping(mapping.Default()), describeMapping(app))); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	for _, m := range []mapping.Mapping{mapping.Default(), app} {
+		if words := sourceWords(m.Users.Attributes[1]); words != "not IsSoftDeleted" {
+			t.Errorf("active is %q in words", words)
+		}
+	}
+}
+
 func TestDifferences(t *testing.T) {
 	was := []line{{"users", "on"}, {"users, a", "1"}, {"users, b", "2"}, {"users, c", "3"}, {"users, d", "4"}}
 	is := []line{{"users", "on"}, {"users, a", "1"}, {"users, c", "3"}, {"users, b", "5"}, {"users, e", "6"}}

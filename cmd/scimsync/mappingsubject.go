@@ -121,6 +121,9 @@ func (t *trial) lookup(ctx context.Context, j config.Job, k engine.Kind, id stri
 	ctx, stop := context.WithTimeout(ctx, lookupLimit)
 	defer stop()
 	found, err := source.Lookup(ctx, k, []string{id})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s; test the connection with `scimsync check`", lookupLimit)
+	}
 	if err != nil {
 		return subject{}, &exitError{exitConnection, fmt.Errorf("read %s %s from the source of job %s: %w", k, id, j.ID, err)}
 	}
