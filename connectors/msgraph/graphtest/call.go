@@ -39,7 +39,6 @@ type call struct {
 	items   int
 	feed    string
 	client  string
-	claims  bool
 }
 
 // An answer is what goes back. A page is rendered late, so that faults can work on it.

@@ -46,8 +46,6 @@ func (c *client) round(url string, want ...string) string {
 	return delta
 }
 
-func userLine(id, props string) string { return fmt.Sprintf(`{%s"id":"%s"}`, props, id) }
-
 func TestUsersFeed(t *testing.T) {
 	t.Parallel()
 	s, c := small(t)
@@ -479,7 +477,7 @@ func TestSpellings(t *testing.T) {
 	for _, url := range []string{
 		"/v1.0/users/delta", "/beta/users/delta", "/v1.0/users/delta()", "/v1.0/users/microsoft.graph.delta", "/v1.0/users/microsoft.graph.delta()",
 		"/V1.0/Users/Delta?$SELECT=displayname", "/v1.0/users/delta()?%24select=displayName", "/v1.0/users/delta?$deltaToken=latest",
-		"/v1.0/users/graph.delta", "/v1.0/directory/deleteditems/microsoft.graph.user", "/v1.0/directory/deletedItems/graph.group",
+		"/v1.0/users/graph.delta", "/v1.0/servicePrincipals/delta()?$select=appRoles", "/v1.0/directory/deleteditems/microsoft.graph.user", "/v1.0/directory/deletedItems/graph.group",
 		"/v1.0/users('" + mira + "')", "/v1.0/users/MIRA.holt@example.test", "/v1.0/users/" + strings.ToUpper(mira),
 		"/v1.0/groups/" + crew + "/members/graph.user", "/v1.0/groups/" + crew + "/members/microsoft.graph.user?$select=id",
 	} {
