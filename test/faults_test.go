@@ -22,6 +22,27 @@ func (w *world) fault(f scimtest.Fault) {
 	}
 }
 
+// happened fails the test if a planned fault did not happen: it would show nothing.
+func (w *world) happened() {
+	w.t.Helper()
+	for _, f := range w.app.Faults() {
+		if f.Hits == 0 {
+			w.t.Fatalf("the fault did not happen: %+v", f.Fault)
+		}
+	}
+}
+
+// stranger adds an account that nobody in the directory has anything to do with.
+func (w *world) stranger(userName string) scimtest.Resource {
+	w.t.Helper()
+	id, err := w.app.AddUser(map[string]any{"userName": userName, "displayName": "Stranger", "active": true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r, _ := w.app.ByID(id)
+	return r
+}
+
 // queue is the number of changes that wait, by state.
 func (w *world) queue() map[engine.ChangeState]int {
 	w.t.Helper()
@@ -75,4 +96,66 @@ func TestThrottled(t *testing.T) {
 		}
 		w.quiet()
 	})
+}
+
+// TestLostAnswers breaks the answers to creates in every way in which they can be broken: nobody exists
+// twice, nobody is missing, and nobody is in escrow.
+func TestLostAnswers(t *testing.T) {
+	for name, f := range map[string]scimtest.Fault{
+		"cut after it was applied":       {Method: "POST", Every: 4, Times: 30, CutAfterApply: true},
+		"cut before it was applied":      {Method: "POST", Every: 4, Times: 30, CutBefore: true},
+		"no answer in time":              {Method: "POST", Every: 10, Times: 10, Delay: 10 * time.Minute},
+		"500 although it was applied":    {Method: "POST", Every: 4, Times: 30, Status: 500, Apply: true},
+		"500":                            {Method: "POST", Every: 4, Times: 30, Status: 500},
+		"500 as a web page":              {Method: "POST", Every: 4, Times: 30, Status: 500, Body: "<html><body>sorry</body></html>"},
+		"502 although it was applied":    {Method: "POST", Every: 4, Times: 30, Status: 502, Apply: true},
+		"an answer that is cut short":    {Method: "POST", Every: 4, Times: 30, Apply: true, Status: 201, Body: `{"schemas":["urn:ietf`},
+		"success without a body":         {Method: "POST", Every: 4, Times: 30, Apply: true, Status: 201},
+		"a search that fails afterwards": {Method: "GET", Path: "/Users", Every: 3, Times: 10, Status: 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, func(t *testing.T) {
+				w := newWorld(t, setting{graph: company(120, 8), virtual: true})
+				w.stranger("somebody.else@example.test") // so that everybody has to be searched for
+				w.fault(f)
+				c := w.sync()
+				w.happened()
+				if got := c.Counts[engine.User.Counter(engine.BucketCreated)]; got != 120 {
+					t.Errorf("%d users created, want 120", got)
+				}
+				w.settled()
+				w.inStep()
+				w.quiet()
+			})
+		})
+	}
+}
+
+// TestLostUpdates does the same to the requests that change people and groups.
+func TestLostUpdates(t *testing.T) {
+	for name, f := range map[string]scimtest.Fault{
+		"cut after it was applied":  {Method: "PATCH", Every: 3, Times: 20, CutAfterApply: true},
+		"cut before it was applied": {Method: "PATCH", Every: 3, Times: 20, CutBefore: true},
+		"no answer in time":         {Method: "PATCH", Every: 6, Times: 5, Delay: 10 * time.Minute},
+		"500":                       {Method: "PATCH", Path: "/Users", Every: 3, Times: 20, Status: 500},
+		"503":                       {Method: "PATCH", Every: 3, Times: 20, Status: 503},
+		"504 after it was applied":  {Method: "PATCH", Every: 3, Times: 20, Status: 504, Apply: true},
+		"412":                       {Method: "PATCH", Path: "/Users", Every: 3, Times: 20, Status: 412},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, func(t *testing.T) {
+				w := newWorld(t, setting{graph: company(60, 6), virtual: true})
+				w.sync()
+				w.fault(f)
+				for range 3 {
+					w.dir.PassDay()
+				}
+				w.sync()
+				w.happened()
+				w.settled()
+				w.inStep()
+				w.quiet()
+			})
+		})
+	}
 }

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
-	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,25 +53,49 @@ type lines struct {
 	calls  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
-	down   atomic.Bool // connections are refused
+
+	mu   sync.Mutex
+	down bool // connections are refused
+	open []net.Conn
 }
 
 func newLines() *lines { return &lines{calls: make(chan net.Conn), closed: make(chan struct{})} }
 
 func (l *lines) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	if l.down.Load() {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
-	}
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	here, there := net.Pipe()
+	l.mu.Lock()
+	down := l.down
+	l.open = append(l.open, there)
+	l.mu.Unlock()
+	if down {
+		return nil, refused
+	}
 	select {
 	case l.calls <- there:
 		return here, nil
 	case <-l.closed:
+		return nil, refused
 	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	here.Close()
-	there.Close()
-	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+}
+
+// cut ends all connections and refuses new ones, until mend.
+func (l *lines) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = true
+	for _, c := range l.open {
+		c.Close()
+	}
+	l.open = nil
+}
+
+func (l *lines) mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = false
 }
 
 func (l *lines) Accept() (net.Conn, error) {
