@@ -35,6 +35,7 @@ type Runner struct {
 	Concurrency int
 
 	claims claims // target objects being linked right now, see match.go
+	tally  tally  // numbers on their way to the store, see tally.go
 }
 
 // New returns a Runner with the defaults of production.
@@ -141,6 +142,7 @@ func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.C
 			return c, err
 		}
 	}
+	defer r.tally.forget(c.ID)
 	ended, err := r.Store.EndCycle(ctx, c.Job, c.ID, state, code, message, r.Now().UTC())
 	if err != nil {
 		return c, fmt.Errorf("end cycle: %w", err)
@@ -231,21 +233,6 @@ func (r *Runner) jobOf(id engine.JobID) (*Job, error) {
 
 func (r *Runner) log(c engine.Cycle) *zap.Logger {
 	return r.Log.With(zap.String("job", string(c.Job)), zap.String("cycle", string(c.ID)))
-}
-
-// count adds to the counters of a cycle, the requests made since the last time included.
-func (r *Runner) count(ctx context.Context, job *Job, c engine.Cycle, more engine.Counts) error {
-	if more == nil {
-		more = engine.Counts{}
-	}
-	src, dst := job.Source.TakeRequests(), job.Target.TakeRequests()
-	more[engine.RequestsSource] += src.Sent
-	more[engine.RetriesSource] += src.Retries
-	more[engine.RequestsTarget] += dst.Sent
-	more[engine.RequestsWrites] += dst.Writes
-	more[engine.RetriesTarget] += dst.Retries
-	more[engine.WaitedMillis] += int((src.Waited + dst.Waited).Milliseconds())
-	return r.Store.Count(ctx, c.Job, c.ID, more)
 }
 
 // fingerprint covers everything that decides about objects: a change of it makes the next cycle an

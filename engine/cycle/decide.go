@@ -143,7 +143,7 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 	if err := d.Store.Settle(ctx, d.job.ID, d.cycle.ID, settled); err != nil {
 		return err
 	}
-	return d.Store.Count(ctx, d.job.ID, d.cycle.ID, engine.Counts{engine.ObjectsQueued: len(planned)})
+	return d.note(ctx, d.job, d.cycle, engine.Counts{engine.ObjectsQueued: len(planned)})
 }
 
 // unwritten settles an operation that sends nothing to the target.

@@ -119,7 +119,7 @@ func (r *Runner) members(ctx context.Context, job *Job, c engine.Cycle, h engine
 		if gone, err := r.someMembers(ctx, job, c, h, waiting); err != nil || gone {
 			return err
 		}
-		if err := r.count(ctx, job, c, nil); err != nil {
+		if err := r.note(ctx, job, c, nil); err != nil {
 			return err
 		}
 	}

@@ -60,6 +60,9 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 	}
 	for {
 		off, err := x.run(ctx, queued, beat)
+		if cerr := r.count(context.WithoutCancel(ctx), job, c, nil); cerr != nil {
+			return errors.Join(err, cerr)
+		}
 		switch {
 		case err != nil:
 			return stopped(err)
@@ -216,7 +219,7 @@ func (x *exporter) settle(ctx context.Context, results []engine.Settled) error {
 	if err != nil {
 		return fmt.Errorf("store what was exported: %w", err)
 	}
-	return x.count(ctx, x.job, x.cycle, engine.Counts{engine.ObjectsDone: len(results)})
+	return x.note(ctx, x.job, x.cycle, engine.Counts{engine.ObjectsDone: len(results)})
 }
 
 func (x *exporter) settleAlone(ctx context.Context, s engine.Settled) error {

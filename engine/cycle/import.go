@@ -144,7 +144,7 @@ func (im *importer) round(ctx context.Context, f engine.Feed, st engine.FeedStat
 		}
 		im.done += len(page.Objects) + len(page.Assignments)
 		im.beat(im.done)
-		if err := im.count(ctx, im.job, im.cycle, engine.Counts{engine.ObjectsImported: len(page.Objects)}); err != nil {
+		if err := im.note(ctx, im.job, im.cycle, engine.Counts{engine.ObjectsImported: len(page.Objects)}); err != nil {
 			return err
 		}
 		if !page.Done {
