@@ -28,6 +28,7 @@ type Client struct {
 	filters filterMemory
 	members memberMemory
 	loops   loopGuard
+	scans   scans
 	buckets struct{ write, createUser, groupPatch *rate.Limiter }
 
 	disables atomic.Int64 // disables whose answer did not show active, for verify.disable

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -273,6 +274,17 @@ func TestScanFallback(t *testing.T) {
 	if got := f.sent()[1].uri; got != "/scim/Users?startIndex=1&count=100" {
 		t.Errorf("listed by %s", got)
 	}
+	// The listing serves the whole cycle, and nobody is sought in it for ever.
+	f.steps = []step{no}
+	found, _, err = c.Find(t.Context(), engine.User, byUserName("OTHER"))
+	noError(t, err)
+	if len(found) != 1 || found[0].ID != "1" {
+		t.Errorf("got %v from the same listing", found)
+	}
+	f.clock.Advance(time.Hour)
+	f.steps = []step{no, pageOf(9, 1, 3, ""), refused(400, "", "no further")}
+	_, _, err = c.Find(t.Context(), engine.User, noorBy)
+	wantError(t, err, engine.OutcomeEscrow, engine.CodePaginationBroken)
 }
 
 func Test09and10and11AnswersOfTheWrongPlace(t *testing.T) {

@@ -32,7 +32,9 @@ var (
 // keeps the digits of numbers, bounds depth and sizes while it reads, leaves the making of maps to
 // those who know what belongs into them, and copies no text but that with escapes.
 func parseJSON(body []byte, lim limits) (any, error) {
-	p := jsonReader{text: string(body), lim: lim}
+	var fields [32]field
+	var items [16]any
+	p := jsonReader{text: string(body), lim: lim, fields: fields[:0], items: items[:0]}
 	p.space()
 	v, err := p.value(0)
 	if err != nil {
@@ -49,6 +51,11 @@ type jsonReader struct {
 	text string
 	at   int
 	lim  limits
+
+	// What the objects and arrays around the current place hold so far, innermost last. Each is
+	// copied out when it is complete, so that it takes one allocation of the right size.
+	fields []field
+	items  []any
 }
 
 func (p *jsonReader) wrong(what string) error {
@@ -105,7 +112,7 @@ func (p *jsonReader) object(depth int) (any, error) {
 	if p.peek('}') {
 		return object{}, nil
 	}
-	o := make(object, 0, 4)
+	from := len(p.fields)
 	for {
 		if p.at >= len(p.text) || p.text[p.at] != '"' {
 			return nil, p.wrong("a member name was expected")
@@ -123,12 +130,15 @@ func (p *jsonReader) object(depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		o = append(o, field{name, v})
-		if len(o) > p.lim.names {
+		p.fields = append(p.fields, field{name, v})
+		if len(p.fields)-from > p.lim.names {
 			return nil, errTooLarge
 		}
 		p.space()
 		if p.peek('}') {
+			o := make(object, len(p.fields)-from)
+			copy(o, p.fields[from:])
+			p.fields = p.fields[:from]
 			return o, nil
 		}
 		if !p.peek(',') {
@@ -143,22 +153,25 @@ func (p *jsonReader) array(depth int) (any, error) {
 		return nil, errTooDeep
 	}
 	p.at++
-	list := []any{}
 	p.space()
 	if p.peek(']') {
-		return list, nil
+		return []any{}, nil
 	}
+	from := len(p.items)
 	for {
 		v, err := p.value(depth)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, v)
-		if len(list) > p.lim.items {
+		p.items = append(p.items, v)
+		if len(p.items)-from > p.lim.items {
 			return nil, errTooLarge
 		}
 		p.space()
 		if p.peek(']') {
+			list := make([]any, len(p.items)-from)
+			copy(list, p.items[from:])
+			p.items = p.items[:from]
 			return list, nil
 		}
 		if !p.peek(',') {

@@ -156,29 +156,3 @@ func (l *listing) page(ctx context.Context, start int, cursor string, byCursor b
 	}
 	return p, false, nil
 }
-
-// scan finds objects without filters, by listing everything (9.7). An untrustworthy listing means
-// no match and no conclusion.
-func (c *Client) scan(ctx context.Context, k engine.Kind, by []engine.Value) ([]resource, engine.Path, error) {
-	hits := make([][]resource, len(by))
-	complete, err := c.List(ctx, k, func(r engine.Resource) error {
-		for i, v := range by {
-			if got := v.Path.Read(r.Attributes); got != nil && !empty(v.Value) && c.sameValue(k, v, got) {
-				hits[i] = append(hits[i], resource{Resource: r})
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, engine.Path{}, err
-	}
-	if !complete {
-		return nil, engine.Path{}, c.fail(engine.OutcomeEscrow, engine.CodePaginationBroken, "the listing that stands in for a search is not complete")
-	}
-	for i, found := range hits {
-		if len(found) > 0 {
-			return found, by[i].Path, nil
-		}
-	}
-	return nil, engine.Path{}, nil
-}

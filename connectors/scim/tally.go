@@ -23,6 +23,7 @@ type tally struct {
 
 	mu   sync.Mutex
 	last time.Time
+	n    int  // cycles so far
 	any  bool // some call succeeded
 	runs map[operation]*run
 }
@@ -40,6 +41,7 @@ func (t *tally) of(op operation) *run {
 	now := t.clock.Now()
 	if t.runs == nil || now.Sub(t.last) > betweenCycles {
 		t.runs, t.any = map[operation]*run{}, false
+		t.n++
 	}
 	t.last = now
 	r := t.runs[op]
@@ -69,6 +71,14 @@ func (t *tally) failed(op operation, code engine.Code) bool {
 	}
 	r.n++
 	return r.n >= systematicAfter && !r.ok
+}
+
+// cycle numbers the stretches of work between idle times.
+func (t *tally) cycle() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.of(opFind)
+	return t.n
 }
 
 // first reports whether no call has succeeded yet.
