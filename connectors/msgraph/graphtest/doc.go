@@ -49,7 +49,7 @@
 //
 // # Known differences to the real service
 //
-//   - One tenant. Licences, directory roles and conditional access are absent, but for the claims challenge.
+//   - One tenant, in memory only: no snapshot file, and no background churn but [Server.PassDay]. Licences, directory roles and conditional access are absent, but for the claims challenge.
 //   - Messages are ours. Ids of assignments are random, without inner structure.
 //   - Rules of dynamic groups are not evaluated.
 //   - The lag model has two replicas and one lag for each kind of data; no regional failover.

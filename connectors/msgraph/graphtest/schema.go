@@ -14,7 +14,6 @@ type valueType uint8
 const (
 	text valueType = iota
 	boolean
-	number
 	moment
 	texts // list of strings
 	complexValue
@@ -159,8 +158,6 @@ func (p *property) fits(raw []byte) bool {
 		return raw[0] == '"'
 	case boolean:
 		return raw[0] == 't' || raw[0] == 'f'
-	case number:
-		return raw[0] == '-' || (raw[0] >= '0' && raw[0] <= '9')
 	case texts:
 		var list []string
 		return json.Unmarshal(raw, &list) == nil
