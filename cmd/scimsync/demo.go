@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,15 +91,18 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 // story runs the two cycles and tells about them.
 func (d *demo) story(ctx context.Context, s *service, job config.Job, directory *graphtest.Server, app *scimtest.Server) error {
-	day := newDay(directory)
-	day.before()
 	fmt.Fprintf(d.out, "\n1. The initial cycle: everybody assigned to the application gets an account.\n\n")
 	if err := d.cycle(ctx, s, job, 3); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.out, "\n2. A day passes in the directory:\n\n")
-	for _, event := range day.pass() {
-		fmt.Fprintf(d.out, "   - %s\n", event)
+	happened := directory.PassDay()
+	for i, h := range append(happened, purge(directory, happened)) {
+		if i == 30 {
+			fmt.Fprintln(d.out, "   - and more of the same")
+			break
+		}
+		fmt.Fprintf(d.out, "   - %s\n", h.Text)
 	}
 	fmt.Fprintf(d.out, "\n3. The incremental cycle: only what changed is read and written.\n\n")
 	if err := d.cycle(ctx, s, job, 60); err != nil {
@@ -114,6 +119,21 @@ func (d *demo) story(ctx context.Context, s *service, job config.Job, directory 
 	fmt.Fprintf(d.out, "The job goes on every %s. Change the directory through its control API and watch; stop with Ctrl-C.\n", job.Interval)
 	<-ctx.Done()
 	return nil
+}
+
+// purge deletes somebody for good to whom nothing else happened today: the one event that an ordinary
+// day of the sandbox does not have.
+func purge(directory *graphtest.Server, happened []graphtest.Happening) graphtest.Happening {
+	t := directory.Truth()
+	for _, id := range slices.Sorted(maps.Keys(t.Entitled)) {
+		if slices.ContainsFunc(happened, func(h graphtest.Happening) bool { return h.ID == id }) {
+			continue
+		}
+		directory.SoftDelete(id)
+		directory.HardDelete(id)
+		return graphtest.Happening{Kind: "purge", ID: id, Text: fmt.Sprint(t.Users[id].Properties["displayName"], " was deleted for good")}
+	}
+	return graphtest.Happening{Text: "nobody was deleted for good"}
 }
 
 // cycle runs one cycle and prints what it did, the first rows of each action.
