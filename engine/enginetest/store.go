@@ -20,16 +20,16 @@ func TestStore(t *testing.T, open func(t *testing.T) engine.Store) {
 		name  string
 		tests []storeTest
 	}{
-		{"Feeds", feedTests},
-		{"Scope", scopeTests},
-		{"Objects", objectTests},
-		{"Queue", queueTests},
-		{"Settle", settleTests},
-		{"Links", linkTests},
-		{"Memberships", membershipTests},
-		{"Cycles", cycleTests},
-		{"Log", logTests},
-		{"Load", loadTests},
+		{"Feeds", feedTests()},
+		{"Scope", scopeTests()},
+		{"Objects", objectTests()},
+		{"Queue", queueTests()},
+		{"Settle", settleTests()},
+		{"Links", linkTests()},
+		{"Memberships", membershipTests()},
+		{"Cycles", cycleTests()},
+		{"Log", logTests()},
+		{"Load", loadTests()},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {

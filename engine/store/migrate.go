@@ -16,10 +16,11 @@ var (
 	stateSQL string
 	//go:embed migrations/0002_sqlite_plans.sql
 	sqlitePlansSQL string
+	//go:embed migrations/0002_postgres_plans.sql
+	postgresPlansSQL string
 )
 
 // migrations are all steps from an empty database to the present one. A released step never changes.
-// A step that a database does not need is empty there, so that versions agree.
 func migrations(d *dialect, words *strings.Replacer) []*goose.Migration {
 	step := func(version int64, text string) *goose.Migration {
 		return goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
@@ -27,15 +28,13 @@ func migrations(d *dialect, words *strings.Replacer) []*goose.Migration {
 			return err
 		}}, nil)
 	}
-	sqlite := func(text string) string {
-		if d.numbered {
-			return "SELECT 1"
-		}
-		return text
+	plans := sqlitePlansSQL
+	if d.numbered {
+		plans = postgresPlansSQL
 	}
 	return []*goose.Migration{
 		step(1, stateSQL),
-		step(2, sqlite(sqlitePlansSQL)),
+		step(2, plans),
 	}
 }
 

@@ -23,7 +23,7 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 		return nil, errors.New("store.url: not a valid PostgreSQL address; write postgres://user@host:5432/database?sslmode=require, " +
 			"with special characters of the password percent-encoded, or leave the password to PGPASSWORD or ~/.pgpass")
 	}
-	db := stdlib.OpenDB(*cfg)
+	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(steadyPlans))
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
@@ -35,6 +35,15 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Store{d: d, writer: db, reader: db, now: time.Now}, nil
+}
+
+// steadyPlans makes the plan of a statement the same for all values and all sizes of a table. Ours
+// are made for indexes; a plan that was made while a table was small, and kept, would read all of it
+// when it is large. migrations/0002_postgres_plans.sql gives the planner its statistics. They are short
+// statements, not worth compiling.
+func steadyPlans(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off")
+	return err
 }
 
 // lockKey is the advisory lock of a job. Two jobs with one key wait for each other and nothing worse.

@@ -12,7 +12,7 @@ import (
 
 // requeue is what queueing does to a change that is queued already, in whatever state: it is to be
 // decided anew, with a revision that outlives the outcome of the old one. Its failures are kept.
-const requeue = ` ON CONFLICT (job, kind, id) DO UPDATE SET state = 'queued', seq = 0,
+const requeue = ` ON CONFLICT (job, kind, id) DO UPDATE SET state = 'queued', seq = NULL,
 	rev = CASE WHEN excluded.rev > changes.rev THEN excluded.rev ELSE changes.rev + 1 END`
 
 const (
@@ -82,7 +82,7 @@ func (s *Store) Undecided(ctx context.Context, j engine.JobID, k engine.Kind, no
 func (s *Store) Ready(ctx context.Context, j engine.JobID, k engine.Kind, from, to int64) ([]engine.Queued, error) {
 	var list []engine.Queued
 	err := s.read(ctx, j, "read ready changes", func(ctx context.Context, t tx) (err error) {
-		const ready = "c.job = ? AND c.kind = ? AND c.state = 'ready' AND c.seq > 0 AND c.seq >= ? AND c.seq <= ?"
+		const ready = "c.job = ? AND c.kind = ? AND c.state = 'ready' AND c.seq >= ? AND c.seq <= ?"
 		args := []any{t.job, string(k), from, to}
 		if list, err = loadChanges(ctx, t, k, ready+" ORDER BY c.seq", args...); err != nil || len(list) == 0 {
 			return err
@@ -100,14 +100,15 @@ func loadChanges(ctx context.Context, t tx, k engine.Kind, where string, args ..
 	err := t.each(ctx, func(r *sql.Rows) error {
 		q := engine.Queued{Ref: engine.Ref{Kind: k}}
 		var e engine.Escrow
-		var attempts sql.NullInt64
+		var seq, attempts sql.NullInt64
 		var first, last, due int64
 		var o objectRow
 		var l linkRow
-		dest := []any{&q.ID, &q.Seq, &q.Rev, &q.State, &q.VerifyFirst, &attempts, &first, &last, &due, &e.Code, &e.Status, &e.Detail}
+		dest := []any{&q.ID, &seq, &q.Rev, &q.State, &q.VerifyFirst, &attempts, &first, &last, &due, &e.Code, &e.Status, &e.Detail}
 		if err := r.Scan(append(append(dest, o.dest()...), l.dest()...)...); err != nil {
 			return err
 		}
+		q.Seq = seq.Int64
 		if attempts.Valid {
 			e.Attempts = int(attempts.Int64)
 			e.FirstFailure, e.LastFailure, e.Due = fromMicros(first), fromMicros(last), fromMicros(due)
@@ -174,7 +175,7 @@ func (s *Store) Plan(ctx context.Context, j engine.JobID, decisions []engine.Pla
 			if v.held {
 				state = engine.ChangeHeld
 			}
-			err := t.execIn(ctx, "UPDATE changes SET state = ?, class = ?, seq = 0 WHERE job = ? AND kind = ? AND id IN (ids)",
+			err := t.execIn(ctx, "UPDATE changes SET state = ?, class = ?, seq = NULL WHERE job = ? AND kind = ? AND id IN (ids)",
 				[]any{string(state), int64(v.order), t.job, string(v.kind)}, ids)
 			if err != nil {
 				return err
@@ -200,7 +201,7 @@ func (s *Store) Seal(ctx context.Context, j engine.JobID, k engine.Kind) ([]engi
 			err := r.Scan(&s.Order, &s.From, &s.To)
 			spans = append(spans, s)
 			return err
-		}, `SELECT class, min(seq), max(seq) FROM changes WHERE job = ? AND kind = ? AND state = 'ready' AND seq > 0
+		}, `SELECT class, min(seq), max(seq) FROM changes WHERE job = ? AND kind = ? AND state = 'ready' AND seq IS NOT NULL
 			GROUP BY class ORDER BY class`, t.job, string(k))
 	})
 	return spans, err

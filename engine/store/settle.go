@@ -197,7 +197,7 @@ func keep(ctx context.Context, t tx, r engine.Settled, grown bool) error {
 		state = engine.ChangeQueued
 	}
 	e := r.Escrow
-	_, err := t.exec(ctx, `UPDATE changes SET settled = ?, state = ?, rev = `+rev+`, seq = 0, attempts = ?, first_failure = ?, last_failure = ?,
+	_, err := t.exec(ctx, `UPDATE changes SET settled = ?, state = ?, rev = `+rev+`, seq = NULL, attempts = ?, first_failure = ?, last_failure = ?,
 		due = ?, code = ?, status = ?, detail = ? WHERE job = ? AND kind = ? AND id = ?`,
 		r.Rev, string(state), t.mark, t.mark, int64(e.Attempts), micros(e.FirstFailure), micros(e.LastFailure), micros(e.Due),
 		string(e.Code), int64(e.Status), clean(e.Detail), t.job, string(r.Kind), r.ID)

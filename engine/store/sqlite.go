@@ -80,6 +80,8 @@ func sqliteURL(file string, cacheKiB int, more ...string) string {
 		"foreign_keys(1)",
 		fmt.Sprintf("cache_size(-%d)", cacheKiB),
 		"mmap_size(0)",
+		"temp_store(0)",
+		"wal_autocheckpoint(4000)",
 		"journal_size_limit(67108864)",
 	}}
 	for i := 0; i < len(more); i += 2 {

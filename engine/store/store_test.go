@@ -28,10 +28,10 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestPostgres(t *testing.T) {
-	server := enginetest.Postgres(t)
-	var databases atomic.Int64
+	server := newDatabase(t, enginetest.Postgres(t), "stores")
+	var schemas atomic.Int64
 	enginetest.TestStore(t, func(t *testing.T) engine.Store {
-		s, err := store.Open(t.Context(), newDatabase(t, server, fmt.Sprintf("store%d", databases.Add(1))), "")
+		s, err := store.Open(t.Context(), newSchema(t, server, fmt.Sprintf("store%d", schemas.Add(1))), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,18 +43,11 @@ func TestPostgres(t *testing.T) {
 // a store must not depend on.
 func newDatabase(t testing.TB, server, name string) string {
 	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE template0 LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'")
-	if err != nil { // before PostgreSQL 15, or built without ICU
-		_, err = conn.Exec(ctx, "CREATE DATABASE "+name)
-	}
-	if err != nil {
-		t.Fatal(err)
+	if err := execute(server, "CREATE DATABASE "+name+" TEMPLATE template0 LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"); err != nil {
+		// Before PostgreSQL 15, or built without ICU.
+		if err := execute(server, "CREATE DATABASE "+name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	u, err := url.Parse(server)
 	if err != nil {
@@ -62,4 +55,31 @@ func newDatabase(t testing.TB, server, name string) string {
 	}
 	u.Path = "/" + name
 	return u.String()
+}
+
+// newSchema makes an empty schema and returns the address of a database that consists of it.
+func newSchema(t testing.TB, database, name string) string {
+	t.Helper()
+	if err := execute(database, "CREATE SCHEMA "+name); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func execute(database, statement string) error {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	return err
 }

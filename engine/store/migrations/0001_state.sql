@@ -1,5 +1,8 @@
 -- Times are microseconds since 1970 UTC, 0 for none. Flags are 0 or 1. Documents are JSON.
 -- $text, $serial and $clustered differ between the databases; see migrate.go.
+--
+-- Primary keys begin with the job, because lists are read in their order. Other indexes begin with the
+-- id that is looked for: a planner without statistics cannot mistake them for a way to find a job's rows.
 
 CREATE TABLE feeds (
     job          $text NOT NULL,
@@ -41,7 +44,7 @@ CREATE TABLE edges (
     generation bigint NOT NULL,
     PRIMARY KEY (job, rel, from_id, to_id, to_kind)
 ) $clustered;
-CREATE INDEX edges_to ON edges (job, to_kind, to_id);
+CREATE INDEX edges_to ON edges (to_id, to_kind, job);
 CREATE INDEX edges_waiting ON edges (job, rel, from_id, to_id) WHERE waiting = 1;
 
 CREATE TABLE assignments (
@@ -56,7 +59,7 @@ CREATE TABLE assignments (
     generation     bigint NOT NULL,
     PRIMARY KEY (job, id)
 ) $clustered;
-CREATE INDEX assignments_principal ON assignments (job, principal_kind, principal_id);
+CREATE INDEX assignments_principal ON assignments (principal_id, principal_kind, job);
 
 -- The queue. settled is the newest revision whose outcome was recorded while the change stayed.
 -- attempts is null for a change that never failed.
@@ -64,7 +67,7 @@ CREATE TABLE changes (
     job           $text NOT NULL,
     kind          $text NOT NULL,
     id            $text NOT NULL,
-    seq           bigint NOT NULL DEFAULT 0,
+    seq           bigint, -- null until the ready changes are numbered
     rev           bigint NOT NULL,
     settled       bigint NOT NULL DEFAULT 0,
     state         $text NOT NULL DEFAULT 'queued',
@@ -79,7 +82,7 @@ CREATE TABLE changes (
     detail        $text NOT NULL DEFAULT '',
     PRIMARY KEY (job, kind, id)
 ) $clustered;
-CREATE INDEX changes_ready ON changes (job, kind, seq) WHERE state = 'ready' AND seq > 0;
+CREATE INDEX changes_ready ON changes (job, kind, seq) WHERE state = 'ready' AND seq IS NOT NULL;
 
 CREATE TABLE links (
     job         $text NOT NULL,
@@ -99,7 +102,7 @@ CREATE TABLE links (
     last_bucket $text NOT NULL,
     PRIMARY KEY (job, kind, id)
 );
-CREATE UNIQUE INDEX links_target ON links (job, kind, target_id);
+CREATE UNIQUE INDEX links_target ON links (target_id, kind, job);
 
 CREATE TABLE cycles (
     job        $text NOT NULL,
