@@ -116,7 +116,7 @@ func (c *clientCredentials) header(ctx context.Context) (string, string, error) 
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
-		return "", "", context.Cause(ctx)
+		return "", "", ended(ctx)
 	}
 	if c.token == "" || !c.conn.Now().Before(c.renewAt) {
 		if err := c.fetch(ctx); err != nil {
@@ -146,7 +146,7 @@ func (c *clientCredentials) fetch(ctx context.Context) error {
 	for {
 		status, h, body, err := c.post(ctx)
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ended(ctx)
 		}
 		if err == nil && status/100 == 2 {
 			return c.accept(body)

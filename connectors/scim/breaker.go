@@ -59,7 +59,7 @@ func (b *breaker) pass(ctx context.Context) error {
 		select {
 		case <-probe:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ended(ctx)
 		}
 	}
 }

@@ -18,9 +18,9 @@ func (c *Client) Check(ctx context.Context, matching map[engine.Kind][]engine.Pa
 	ck := &checking{c: c}
 	if _, _, err := c.auth.header(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, ended(ctx)
 		}
-		ck.fail("credentials", err)
+		ck.fail(ctx, "credentials", err)
 		return ck.findings, nil
 	}
 	if c.set.Auth.Type == "oauth2" {
@@ -54,7 +54,7 @@ func (c *Client) Check(ctx context.Context, matching map[engine.Kind][]engine.Pa
 		ck.add("tenant URL", engine.LevelWarn, n)
 	}
 	if ctx.Err() != nil {
-		return ck.findings, context.Cause(ctx)
+		return ck.findings, ended(ctx)
 	}
 	return ck.findings, nil
 }
@@ -71,8 +71,8 @@ func (ck *checking) add(name string, level engine.Level, detail string) {
 func words(k engine.Kind, what string) string { return string(k) + "s: " + what }
 
 // fail explains an error. It reports whether further requests make sense.
-func (ck *checking) fail(name string, err error) bool {
-	te, ok := errors.AsType[*engine.TargetError](ck.c.settled(err))
+func (ck *checking) fail(ctx context.Context, name string, err error) bool {
+	te, ok := errors.AsType[*engine.TargetError](ck.c.settled(ctx, err))
 	if !ok {
 		ck.add(name, engine.LevelError, "the test was interrupted")
 		return false
@@ -119,7 +119,7 @@ func (ck *checking) nobody(ctx context.Context, k engine.Kind, p engine.Path) bo
 		ck.add(name, engine.LevelError, "a search for an impossible value found something; the target ignores filters")
 		return true
 	}
-	return ck.fail(name, err)
+	return ck.fail(ctx, name, err)
 }
 
 // somebody reads one user, and then searches for exactly that one (T4, T6).
@@ -128,7 +128,7 @@ func (ck *checking) somebody(ctx context.Context, k engine.Kind, paths []engine.
 	name := words(k, "list")
 	rep, err := c.send(ctx, request{op: opList, kind: k, method: http.MethodGet, path: endpoint(k), template: endpoint(k), query: "startIndex=1&count=1"})
 	if err != nil {
-		te, _ := errors.AsType[*engine.TargetError](c.settled(err))
+		te, _ := errors.AsType[*engine.TargetError](c.settled(ctx, err))
 		ck.add(name, engine.LevelWarn, "users cannot be listed, which drift checks need; provisioning does not: "+te.Error())
 		return te.Code != engine.CodeTransport && te.Code != engine.CodeTimeout && te.Code != engine.CodeCredentials
 	}
@@ -156,7 +156,7 @@ func (ck *checking) somebody(ctx context.Context, k engine.Kind, paths []engine.
 		case err != nil && unsupported(err):
 			continue // said above, or a value with special characters
 		case err != nil:
-			return ck.fail(name, err)
+			return ck.fail(ctx, name, err)
 		case len(found) == 0:
 			ck.add(name, engine.LevelWarn, "a search for an existing user found nobody; the target may hide some users from searches")
 		case len(found) > 1:

@@ -55,7 +55,7 @@ func (c *Client) Create(ctx context.Context, k engine.Kind, values, matching []e
 	if err == nil && c.set.Verify.Create && !made.Existing {
 		err = cr.readBack(ctx, &made)
 	}
-	return made, c.settled(err)
+	return made, c.settled(ctx, err)
 }
 
 // noCollection explains a create that was answered with 404: there is no such collection.
@@ -136,7 +136,7 @@ func (cr *creating) post(ctx context.Context) (*reply, error) {
 			used = append(used, repair{name: "mutability"})
 			continue
 		}
-		r, ok := c.repairCreate(f, &cr.sh, used)
+		r, ok := c.repairCreate(cr.k, f, &cr.sh, used)
 		if !ok {
 			return nil, err
 		}
@@ -147,7 +147,11 @@ func (cr *creating) post(ctx context.Context) (*reply, error) {
 
 // body is the resource in the shape of the profile (12.1, 12.2, 16.1). Manager and members are never in it.
 func (cr *creating) body() []byte {
-	entra := (cr.c.set.Profile == Entra && !cr.sh.interop) != cr.sh.otherSchemas
+	other := cr.sh.otherUsers
+	if cr.k == engine.Group {
+		other = cr.sh.otherGroups
+	}
+	entra := (cr.c.set.Profile == Entra && !cr.sh.interop) != other
 	var room [6]string
 	schemas := room[:0]
 	switch {
@@ -190,7 +194,6 @@ func (cr *creating) dropNamed(f *failure) bool {
 		name := v.Path.Attribute
 		if v.Path.URN == "" && name != nameOf(cr.k) && f.names(v.Path) && cr.doc[name] != nil {
 			delete(cr.doc, name)
-			cr.c.lessons.noteImmutable(cr.k, v.Path.Key())
 			return true
 		}
 	}
@@ -291,7 +294,7 @@ func (cr *creating) lookFor(ctx context.Context, waits []time.Duration, lost *un
 			return made, false, &engine.TargetError{Outcome: te.Outcome, Code: te.Code, Status: te.Status, Detail: te.Detail, RetryAt: te.RetryAt, Err: lost}
 		}
 		if ctx.Err() != nil {
-			return made, false, context.Cause(ctx)
+			return made, false, ended(ctx)
 		}
 	}
 	if err != nil {

@@ -25,7 +25,7 @@ func (c *Client) Delete(ctx context.Context, k engine.Kind, id string) error {
 	_, err = c.send(ctx, request{op: opDelete, kind: k, method: http.MethodDelete, path: path, template: template})
 	f := asFailure(err)
 	if f == nil {
-		return c.settled(err)
+		return c.settled(ctx, err)
 	}
 	switch f.status {
 	case http.StatusNotFound, http.StatusGone:
@@ -35,7 +35,7 @@ func (c *Client) Delete(ctx context.Context, k engine.Kind, id string) error {
 			return c.disableInstead(ctx, id, f)
 		}
 	}
-	return c.settled(err)
+	return c.settled(ctx, err)
 }
 
 // disableInstead disables a user that the server does not delete. A conflict means that it may be
@@ -48,7 +48,7 @@ func (c *Client) disableInstead(ctx context.Context, id string, f *failure) erro
 		if g := asFailure(err); g != nil && (g.status == http.StatusNotFound || g.status == http.StatusGone) {
 			return nil
 		}
-		return c.settled(f) // the refusal of the delete is what matters
+		return c.settled(ctx, f) // the refusal of the delete is what matters
 	}
 	if f.status == http.StatusConflict {
 		te := c.targetError(f)

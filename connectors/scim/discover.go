@@ -47,7 +47,7 @@ func (c *Client) Discover(ctx context.Context) (Discovered, error) {
 	d.Types = count(c.document(ctx, "/ResourceTypes"))
 	d.Schemas = count(c.document(ctx, "/Schemas"))
 	if ctx.Err() != nil {
-		return d, context.Cause(ctx)
+		return d, ended(ctx)
 	}
 	if len(d.Defaults) > 0 {
 		c.log.Debug("discovery left fields open, which have their defaults", zap.Strings("fields", d.Defaults))

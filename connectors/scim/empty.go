@@ -23,7 +23,7 @@ func (c *Client) Empty(ctx context.Context, k engine.Kind) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, c.settled(err)
+		return false, c.settled(ctx, err)
 	}
 	p, err := parsePage(rep.body, k, c.set.limits)
 	return err == nil && p.total == 0 && len(p.resources) == 0 && p.next == "", nil

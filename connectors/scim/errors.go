@@ -69,7 +69,7 @@ func (c *Client) fail(o engine.Outcome, code engine.Code, format string, args ..
 
 // settled turns any error of a request into what leaves the package: a TargetError, or the error of
 // a cancelled context.
-func (c *Client) settled(err error) error {
+func (c *Client) settled(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -79,14 +79,22 @@ func (c *Client) settled(err error) error {
 	if f := asFailure(err); f != nil {
 		return c.targetError(f)
 	}
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
 	if u, ok := errors.AsType[*unclear](err); ok {
 		return &engine.TargetError{Outcome: engine.OutcomeUnknown, Code: unclearCode(u), Status: u.status, Err: u.err,
 			Detail: "the request was sent, its answer is missing or says nothing; the next cycle looks before it writes"}
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
 	return &engine.TargetError{Outcome: engine.OutcomeEscrow, Code: engine.CodeBadResponse, Detail: c.red.Text(err.Error(), maxDetail), Err: err}
+}
+
+// ended is the error of a context that is over, with its cause.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, ctx.Err()) {
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return ctx.Err()
 }
 
 func unclearCode(u *unclear) engine.Code {

@@ -88,7 +88,7 @@ func (c *Client) Find(ctx context.Context, k engine.Kind, by []engine.Value) ([]
 	if len(out) == 0 {
 		out = nil
 	}
-	return out, path, c.settled(err)
+	return out, path, c.settled(ctx, err)
 }
 
 // find searches by each value in turn. An attribute that could not be searched, or whose empty

@@ -10,7 +10,7 @@ import (
 // Get implements [engine.Target] (section 10).
 func (c *Client) Get(ctx context.Context, k engine.Kind, id string) (engine.Resource, error) {
 	r, err := c.get(ctx, k, id)
-	return r.Resource, c.settled(err)
+	return r.Resource, c.settled(ctx, err)
 }
 
 // get reads a resource without its members.

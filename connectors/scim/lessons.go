@@ -43,15 +43,18 @@ func (c *Client) proved(r repair, object string) {
 	if !r.learnable {
 		return
 	}
+	learned := l.shape
+	r.apply(&learned)
 	first, known := l.proofs[r.name]
 	switch {
+	case learned == l.shape: // somebody else was faster
 	case !known:
 		if l.proofs == nil {
 			l.proofs = map[string]string{}
 		}
 		l.proofs[r.name] = object
 	case first != object:
-		r.apply(&l.shape)
+		l.shape = learned
 		clear(l.proofs)
 		c.log.Info("learned the shape of requests that this target accepts", zap.String("repair", r.name))
 	}

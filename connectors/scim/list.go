@@ -18,7 +18,10 @@ const maxEmptyPages = 20
 func (c *Client) List(ctx context.Context, k engine.Kind, yield func(engine.Resource) error) (bool, error) {
 	l := &listing{c: c, k: k, count: c.set.Page.Size, seen: map[string]bool{}, yield: yield}
 	complete, err := l.run(ctx)
-	return complete, c.settled(err)
+	if l.stopped != nil {
+		return false, l.stopped
+	}
+	return complete, c.settled(ctx, err)
 }
 
 // listing is one enumeration under way.
@@ -30,6 +33,7 @@ type listing struct {
 	twice     bool // an id came on more than one page
 	restarted bool
 	yield     func(engine.Resource) error
+	stopped   error // what yield returned
 }
 
 func (l *listing) run(ctx context.Context) (bool, error) {
@@ -98,8 +102,8 @@ func (l *listing) deliver(p page) (news int, err error) {
 		}
 		l.seen[r.ID] = true
 		news++
-		if err := l.yield(r.Resource); err != nil {
-			return news, err
+		if l.stopped = l.yield(r.Resource); l.stopped != nil {
+			return news, l.stopped
 		}
 	}
 	return news, nil

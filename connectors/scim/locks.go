@@ -43,7 +43,7 @@ func (l *keyedLocks) lock(ctx context.Context, key string) (func(), error) {
 		return func() { <-k.turn; leave() }, nil
 	case <-ctx.Done():
 		leave()
-		return nil, context.Cause(ctx)
+		return nil, ended(ctx)
 	}
 }
 

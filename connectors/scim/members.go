@@ -91,7 +91,7 @@ func (c *Client) changeMembers(ctx context.Context, group string, members []stri
 	for len(left) > 0 {
 		n := min(m.c.members.batch(), len(left))
 		if err := m.batch(ctx, left[:n]); err != nil {
-			return m.answers, c.settled(err)
+			return m.answers, c.settled(ctx, err)
 		}
 		left = left[n:]
 	}
@@ -174,7 +174,7 @@ func (m *changingMembers) batch(ctx context.Context, ids []string) error {
 	}
 	f := asFailure(err)
 	if f == nil {
-		return m.withoutAnswer(ids, err)
+		return m.withoutAnswer(ctx, ids, err)
 	}
 	switch s := f.status; {
 	case s == http.StatusNotFound || s == http.StatusGone:
@@ -213,8 +213,8 @@ func (m *changingMembers) halves(ctx context.Context, ids []string) error {
 }
 
 // withoutAnswer is for requests that got no answer, or one that is about the connection.
-func (m *changingMembers) withoutAnswer(ids []string, err error) error {
-	te, ok := errors.AsType[*engine.TargetError](m.c.settled(err))
+func (m *changingMembers) withoutAnswer(ctx context.Context, ids []string, err error) error {
+	te, ok := errors.AsType[*engine.TargetError](m.c.settled(ctx, err))
 	if !ok || te.Outcome == engine.OutcomeQuarantine || te.Outcome == engine.OutcomeSuspend {
 		return err
 	}

@@ -94,14 +94,15 @@ func (c *Client) candidates(k engine.Kind, f *failure, changes []engine.Attribut
 	add(has.pathless && word != "noTarget" && word != "mutability" && word != "uniqueness", "R3 a path each", true, func(s *shape) { s.pathless = false })
 
 	filters := word == "invalidPath" || word == "invalidFilter" || word == "" && about("path", "filter", "[") || f.status == http.StatusNotImplemented
-	add(has.typed && word == "noTarget", "R4 whole element", false, func(s *shape) { s.wholeElement = true })
+	add(has.absent && word == "noTarget", "R4 whole element", false, func(s *shape) { s.wholeElement = true })
 	add(has.typed && (filters || word == "noTarget"), "R4 whole list", word != "noTarget", func(s *shape) { s.filterPaths = false })
 	return out
 }
 
 // content is what a request holds that a repair could be about.
 type content struct {
-	boolean, manager, add, pathless, typed, alone bool
+	boolean, manager, add, pathless, alone bool
+	typed, absent                          bool // a typed element, one that the target seems to lack
 }
 
 func contents(changes []engine.AttributeChange, sh *shape) content {
@@ -115,6 +116,7 @@ func contents(changes []engine.AttributeChange, sh *shape) content {
 		has.boolean = has.boolean || isBool
 		has.manager = has.manager || ref
 		has.typed = has.typed || len(ch.Path.Filter) > 0 && sh.filterPaths
+		has.absent = has.absent || len(ch.Path.Filter) > 0 && sh.filterPaths && ch.Old == nil && ch.New != nil
 		has.add = has.add || ch.Old == nil && ch.New != nil && !list && !ch.Additive && !sh.noAdd
 		if ch.New != nil && !list && !ref && len(ch.Path.Filter) == 0 {
 			word := "replace"
@@ -130,12 +132,15 @@ func contents(changes []engine.AttributeChange, sh *shape) content {
 }
 
 // repairCreate chooses the repair for a refused create.
-func (c *Client) repairCreate(f *failure, sh *shape, used []repair) (repair, bool) {
+func (c *Client) repairCreate(k engine.Kind, f *failure, sh *shape, used []repair) (repair, bool) {
 	if !c.set.repair || f.status != http.StatusBadRequest && f.status != http.StatusUnprocessableEntity {
 		return repair{}, false
 	}
-	to := !sh.otherSchemas
-	r := repair{"R9 schemas", func(s *shape) { s.otherSchemas = to }, true}
+	users, groups := !sh.otherUsers, !sh.otherGroups
+	r := repair{"R9 schemas of users", func(s *shape) { s.otherUsers = users }, true}
+	if k == engine.Group {
+		r = repair{"R9 schemas of groups", func(s *shape) { s.otherGroups = groups }, true}
+	}
 	if f.said.says("schemas", "schema") && !tried(used, r.name) {
 		return r, true
 	}

@@ -70,7 +70,7 @@ func (c *Client) send(ctx context.Context, rq request) (*reply, error) {
 		}
 		if err != nil {
 			again, err := c.broken(ctx, &rq, p, err)
-			if again {
+			if again && err == nil {
 				continue
 			}
 			return answered(&rq, err)

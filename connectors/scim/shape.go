@@ -17,7 +17,8 @@ type shape struct {
 	removeByFilter bool // members[value eq "…"] instead of a value list
 	nullRef        bool // "$ref": null in member entries
 	put            bool // whole resource by PUT
-	otherSchemas   bool // schemas of a create in the form of the other profile
+	otherUsers     bool // schemas of a new user in the form of the other profile
+	otherGroups    bool // the same for a new group
 	plainJSON      bool // media type application/json
 	interop        bool // the server declares the interoperability profile (7.6)
 }

@@ -22,7 +22,7 @@ import (
 func httpClient(s *settings, hc *http.Client) (*http.Client, error) {
 	guarded := s.Net.AllowPrivate != nil && !*s.Net.AllowPrivate
 	special := guarded || s.Auth.Cert != "" || s.TLS.CA != "" || s.TLS.InsecureSkipVerify
-	if hc != nil && !special {
+	if hc != nil && hc.Transport != nil && !special {
 		return hc, nil
 	}
 	most := cmp.Or(max(s.Concurrency, 0), 32)

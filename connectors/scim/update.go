@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -58,7 +59,7 @@ func (c *Client) Update(ctx context.Context, k engine.Kind, id string, changes [
 			continue
 		}
 		if err := u.carryOut(ctx, stage(i), part); err != nil {
-			return u.out, u.failed(stage(i), err)
+			return u.out, u.failed(ctx, stage(i), err)
 		}
 	}
 	if u.refused != nil {
@@ -69,8 +70,8 @@ func (c *Client) Update(ctx context.Context, k engine.Kind, id string, changes [
 }
 
 // failed completes an error with what was applied before it.
-func (u *updating) failed(s stage, err error) error {
-	err = u.c.settled(err)
+func (u *updating) failed(ctx context.Context, s stage, err error) error {
+	err = u.c.settled(ctx, err)
 	if te, ok := errors.AsType[*engine.TargetError](err); ok {
 		te.Applied = u.applied
 		if s == stageReference && (te.Outcome == engine.OutcomeEscrow || te.Outcome == engine.OutcomeUnknown) {
@@ -114,6 +115,9 @@ func (u *updating) stages(changes []engine.AttributeChange) [stageCount][]engine
 			s = stageNameBack
 		case isName(u.k, ch.Path) && u.k == engine.User && (u.disables || ch.SoftDelete) && !u.enables:
 			s = stageRename
+		}
+		if name, ok := ch.New.(string); ok && u.k == engine.Group && isName(u.k, ch.Path) && strings.TrimSpace(name) != name {
+			u.warn("the name of the group begins or ends with a blank, which some applications drop: it may end up as the twin of another group")
 		}
 		parts[s] = append(parts[s], ch)
 	}
