@@ -38,7 +38,7 @@ type Feeds interface {
 	SavePage(ctx context.Context, j JobID, f Feed, p PageWrite) error
 
 	// Unseen lists objects of the kind of a full round that are not marked with its generation and
-	// are still Active, by id, after a position.
+	// are still Active, or SoftDeleted and linked, by id, after a position.
 	Unseen(ctx context.Context, j JobID, k Kind, generation int64, after string, limit int) ([]string, error)
 
 	// CountObjects counts the Active objects of a kind that carry attributes, and how many of them

@@ -52,7 +52,8 @@ func (s *Store) OpenRound(ctx context.Context, j engine.JobID, f engine.Feed, fu
 // Unseen implements [engine.Feeds].
 func (s *Store) Unseen(ctx context.Context, j engine.JobID, k engine.Kind, generation int64, after string, limit int) ([]string, error) {
 	return s.ids(ctx, j, "list unseen objects", `SELECT id FROM objects
-		WHERE job = ? AND kind = ? AND id > ? AND state = 'active' AND generation <> ? ORDER BY id LIMIT ?`,
+		WHERE job = ? AND kind = ? AND id > ? AND generation <> ? AND (state = 'active' OR state = 'softDeleted' AND EXISTS
+			(SELECT 1 FROM links l WHERE l.job = objects.job AND l.kind = objects.kind AND l.id = objects.id)) ORDER BY id LIMIT ?`,
 		string(j), string(k), after, generation, limit)
 }
 
