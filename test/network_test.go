@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -44,7 +45,7 @@ func serve(t testing.TB, h http.Handler, inMemory bool) (url string, client *htt
 		}
 		ended.Wait()
 	})
-	return "http://127.0.0.1:1", &http.Client{Transport: transport}, lines
+	return "http://" + inMemoryHost, &http.Client{Transport: transport}, lines
 }
 
 // lines are connections in memory; net.Pipe, unlike a socket, lets a bubble know that nobody has
@@ -54,18 +55,25 @@ type lines struct {
 	closed chan struct{}
 	once   sync.Once
 
-	mu   sync.Mutex
-	down bool // connections are refused
-	open []net.Conn
+	mu      sync.Mutex
+	down    bool // connections are refused
+	open    []net.Conn
+	strange []string // other addresses that were dialled
 }
+
+// inMemoryHost is the one address that can be reached.
+const inMemoryHost = "127.0.0.1:1"
 
 func newLines() *lines { return &lines{calls: make(chan net.Conn), closed: make(chan struct{})} }
 
-func (l *lines) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (l *lines) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	here, there := net.Pipe()
 	l.mu.Lock()
-	down := l.down
+	down := l.down || address != inMemoryHost
+	if address != inMemoryHost {
+		l.strange = append(l.strange, address)
+	}
 	l.open = append(l.open, there)
 	l.mu.Unlock()
 	if down {
@@ -79,6 +87,13 @@ func (l *lines) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// strangers are the other addresses that somebody wanted to connect to.
+func (l *lines) strangers() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.strange)
 }
 
 // cut ends all connections and refuses new ones, until mend.
