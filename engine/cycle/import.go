@@ -10,6 +10,7 @@ import (
 
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/decide"
+	"github.com/scimsync/scimsync/mapping"
 )
 
 // maxRestarts is how often a round may begin anew in one cycle (GS-DL-6).
@@ -151,7 +152,7 @@ func (im *importer) round(ctx context.Context, f engine.Feed, st engine.FeedStat
 			continue
 		}
 		if st.Full && kindOf(f) != "" {
-			if err := im.confirmMissing(ctx, kindOf(f), st.Generation); err != nil {
+			if err := im.confirmMissing(ctx, f, st.Generation); err != nil {
 				return err
 			}
 		}
@@ -178,7 +179,7 @@ func (im *importer) page(ctx context.Context, f engine.Feed, st engine.FeedState
 		}
 		b.merge(o)
 	}
-	if err := im.settleLives(ctx, b); err != nil {
+	if err := im.settleLives(ctx, b, p.Objects); err != nil {
 		return w, err
 	}
 	for _, id := range b.order {
@@ -197,39 +198,96 @@ func (im *importer) page(ctx context.Context, f engine.Feed, st engine.FeedState
 }
 
 // settleLives reads the objects that went to the recycle bin or came back from it: the bin holds
-// the rewritten name, and an object that came back may be told only in part (GS-US-5, 11.3).
-func (im *importer) settleLives(ctx context.Context, b *batch) error {
-	var ask []string
+// the rewritten name, and an object that came back may be told only in part (GS-US-5, 11.3). Only
+// attributes are taken from the answer. Where it contradicts the feed it comes from a replica that is
+// behind, and who left would stay, or lose the account for good; what is newer than the feed comes
+// with its next round.
+func (im *importer) settleLives(ctx context.Context, b *batch, told []engine.Object) error {
+	var binned, back []string
 	for _, id := range b.order {
 		was, known := b.before[id]
 		_, linked := b.links[id]
-		if known && linked && was.State != b.now[id].State && b.now[id].State != engine.HardDeleted {
-			ask = append(ask, id)
+		switch now := b.now[id].State; {
+		case !known || !linked || was.State == now:
+		case now == engine.SoftDeleted:
+			binned = append(binned, id)
+		case now == engine.Active:
+			back = append(back, id)
 		}
 	}
-	for chunk := range slices.Chunk(ask, lookupSize) {
+	if err := im.settleBinned(ctx, b, binned); err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(back, lookupSize) {
 		found, err := im.job.Source.Lookup(ctx, b.kind, chunk)
 		if err != nil {
 			return err
 		}
 		for _, o := range found {
-			b.merge(o)
+			switch {
+			case o.State == engine.Active:
+				b.merge(o)
+			case !whole(b.before[o.ID].Attributes, told, o.ID):
+				return &engine.SourceError{Code: engine.CodeSourceUnavailable, Transient: true,
+					Message: "the directory told in part about an object that came back and does not show it yet; the next cycle asks again"}
+			}
 		}
 	}
 	return nil
 }
 
+// settleBinned adds what the recycle bin says of objects that were deleted. That they left is certain
+// without it, so a bin that cannot be read at all keeps nobody's access alive.
+func (im *importer) settleBinned(ctx context.Context, b *batch, binned []string) error {
+	for chunk := range slices.Chunk(binned, lookupSize) {
+		found, err := im.job.Source.Lookup(ctx, b.kind, chunk)
+		var refused *engine.SourceError
+		if errors.As(err, &refused) && !refused.Transient && refused.Code != engine.CodeSourceUnauthorized {
+			im.log(im.cycle).Warn("the recycle bin cannot be read; who was deleted is disabled and keeps the name",
+				zap.Int("count", len(chunk)), zap.String("code", string(refused.Code)), zap.Int("status", refused.Status))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, o := range found {
+			if o.State == engine.SoftDeleted {
+				b.merge(o)
+			}
+		}
+	}
+	return nil
+}
+
+// whole reports whether news about an object speak of every attribute that is stored of it.
+func whole(stored mapping.Attributes, told []engine.Object, id string) bool {
+	for name := range stored {
+		if !slices.ContainsFunc(told, func(o engine.Object) bool {
+			_, is := o.Attributes[name]
+			return is && o.ID == id
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
 // confirmMissing asks for every object that a full read no longer contained: it may be in the
 // recycle bin, gone, or there all the same (GS-RS-2). A read that misses too many is not believed.
-func (im *importer) confirmMissing(ctx context.Context, k engine.Kind, generation int64) error {
+func (im *importer) confirmMissing(ctx context.Context, f engine.Feed, generation int64) error {
+	k := kindOf(f)
 	known, seen, err := im.Store.CountObjects(ctx, im.job.ID, k, generation)
 	if err != nil {
 		return err
 	}
 	if missing := known - seen; decide.Truncated(known, seen) || decide.Suspect(known, missing) {
-		return &engine.SourceError{Code: engine.CodeSourceSuspect, Message: fmt.Sprintf(
-			"the directory returned %d of the %d %ss that it had before; this looks like a truncated answer, so nothing was changed. "+
-				"If it is right, restart the job with its watermark reset", seen, known, k)}
+		if !im.job.Options.Deletions.Off {
+			// The round is begun anew: to go on with it would never bring who is missing.
+			_, err := im.Store.OpenRound(ctx, im.job.ID, f, true, im.job.Source.Selection(f))
+			return errors.Join(suspect(fmt.Sprintf("the directory returned %d of the %d %ss that it had before", seen, known, k)), err)
+		}
+		im.log(im.cycle).Warn("a full read lacks many objects; each is asked for, because the deletion guard is off",
+			zap.String("object_type", string(k)), zap.Int("count", missing))
 	}
 	for after := ""; ; {
 		missing, err := im.Store.Unseen(ctx, im.job.ID, k, generation, after, lookupSize)
@@ -292,4 +350,10 @@ func ids(os []engine.Object) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// suspect is the refusal to believe a source that seems to lack what it had.
+func suspect(what string) error {
+	return &engine.SourceError{Code: engine.CodeSourceSuspect, Message: what + "; this looks like a truncated answer, so nothing was taken away from anybody. " +
+		"If it is right, set deletions.threshold: 0 in the job for one cycle"}
 }
