@@ -72,8 +72,8 @@ type Auth struct {
 	Username string        `yaml:"username"` // basic
 	Password engine.Secret `yaml:"password"`
 
-	Cert string `yaml:"cert"` // mtls: PEM files; may go with any other type
-	Key  string `yaml:"key"`
+	Cert string `yaml:"cert,path"` // mtls: PEM files; may go with any other type
+	Key  string `yaml:"key,path"`
 
 	Name  string        `yaml:"name"` // header
 	Value engine.Secret `yaml:"value"`
@@ -148,7 +148,7 @@ type Verify struct {
 
 // TLS of the connection.
 type TLS struct {
-	CA                 string `yaml:"ca"` // PEM file of further roots
+	CA                 string `yaml:"ca,path"` // PEM file of further roots
 	InsecureSkipVerify bool   `yaml:"insecureSkipVerify"`
 }
 
