@@ -17,8 +17,8 @@ const (
 )
 
 // breaker stops sending to a server that is not there (20.4). Callers wait out the first breaks,
-// after each of which one of them tries; when that fails again and again, calls fail at once and the
-// cycle stops, until a break is over.
+// after each of which one of them asks whether the server is back; when it is not, again and again,
+// calls fail at once and the cycle stops, until a break is over.
 type breaker struct {
 	clock wire.Clock
 
@@ -29,37 +29,38 @@ type breaker struct {
 	probing chan struct{} // closed when the one who tries has its answer
 }
 
-// pass returns when a request may be sent. Each pass is followed by one result.
-func (b *breaker) pass(ctx context.Context) error {
+// pass returns when a request may be sent. Each pass is followed by one result. probe asks the caller
+// to find out first whether the server is back, with a request that cannot fail for its own sake.
+func (b *breaker) pass(ctx context.Context) (probe bool, err error) {
 	for {
 		b.mu.Lock()
 		if b.length == 0 {
 			b.mu.Unlock()
-			return nil
+			return false, nil
 		}
 		left := b.until.Sub(b.clock.Now())
 		if left > 0 && b.length > patientUpTo {
 			b.mu.Unlock()
-			return &engine.TargetError{Outcome: engine.OutcomeQuarantine, Code: engine.CodeTransport,
+			return false, &engine.TargetError{Outcome: engine.OutcomeQuarantine, Code: engine.CodeTransport,
 				Detail: "the target has not answered for some time; nothing is sent to it for a while"}
 		}
-		probe := b.probing
-		if left <= 0 && probe == nil {
+		other := b.probing
+		if left <= 0 && other == nil {
 			b.probing = make(chan struct{})
 			b.mu.Unlock()
-			return nil
+			return true, nil
 		}
 		b.mu.Unlock()
 		if left > 0 {
 			if err := b.clock.Sleep(ctx, left); err != nil {
-				return err
+				return false, err
 			}
 			continue
 		}
 		select {
-		case <-probe:
+		case <-other:
 		case <-ctx.Done():
-			return ended(ctx)
+			return false, ended(ctx)
 		}
 	}
 }

@@ -134,7 +134,28 @@ func (c *Client) admit(ctx context.Context, rq *request) error {
 			}
 		}
 	}
-	return c.breaker.pass(ctx)
+	for {
+		probe, err := c.breaker.pass(ctx)
+		if err != nil || !probe {
+			return err
+		}
+		c.probe(ctx)
+	}
+}
+
+// probe asks a server that failed ten times in a row for a user that cannot exist: the failures may
+// have been about the objects.
+func (c *Client) probe(ctx context.Context) {
+	name, credential, err := c.auth.header(ctx)
+	if err != nil {
+		c.breaker.result(false, true)
+		return
+	}
+	sh := c.lessons.current()
+	nobody := filterText(engine.Path{Attribute: "userName"}, uuid(), formDotted, &sh)
+	rq := request{op: opFind, method: http.MethodGet, path: "/Users", template: "/Users", query: c.findQuery(engine.User, nobody)}
+	ans, err := c.conn.Do(c.httpRequest(ctx, &rq, nil, name, credential, sh.plainJSON), wire.Call{Template: rq.template, Read: true})
+	c.breaker.result(err == nil && ans.Status < 500, ctx.Err() != nil)
 }
 
 // Values of headers that are the same on every request are shared.

@@ -181,6 +181,23 @@ func TestCircuitBreaker(t *testing.T) {
 		_, err = c.Get(t.Context(), engine.User, id)
 		noError(t, err)
 	}
+	if got := f.lines()[before:]; len(got) != 3 || !strings.HasPrefix(got[0], "GET /scim/Users?filter=userName") {
+		t.Errorf("got %v, want a harmless search first", got)
+	}
+}
+
+func TestObjectsThatBreakTheServerDoNotBreakTheConnection(t *testing.T) {
+	c, f := newFake(t, nil)
+	f.rest = func(s seen) step {
+		if s.method == "PATCH" {
+			return step{status: 500}
+		}
+		return none
+	}
+	for i := range 6 {
+		_, err := c.Update(t.Context(), engine.User, fmt.Sprint(i), []engine.AttributeChange{promote})
+		wantError(t, err, engine.OutcomeEscrow, engine.CodeServerError)
+	}
 }
 
 func TestServerThatIsNotThere(t *testing.T) {
