@@ -10,7 +10,8 @@ import (
 // lagging is a source whose single reads come from a replica that is behind its feeds.
 type lagging struct {
 	engine.Source
-	state engine.LifeState // that it tells of everybody; "" for errors
+	state engine.LifeState         // that it tells of everybody
+	live  map[string]engine.Object // what it shows of who is live
 	err   error
 	asked int
 }
@@ -21,10 +22,14 @@ func (l *lagging) Lookup(ctx context.Context, k engine.Kind, ids []string) ([]en
 		return nil, l.err
 	}
 	found, err := l.Source.Lookup(ctx, k, ids)
-	for i := range found {
-		found[i].State = l.state
-		if l.state == engine.HardDeleted {
-			found[i].Attributes = nil
+	for i, o := range found {
+		switch l.state {
+		case engine.Active:
+			found[i] = l.live[o.ID]
+		case engine.HardDeleted:
+			found[i] = engine.Object{Ref: o.Ref, State: engine.HardDeleted}
+		default:
+			found[i].State = l.state
 		}
 	}
 	return found, err
@@ -45,7 +50,11 @@ func TestLaggingReplica(t *testing.T) {
 			w.sync()
 			before, sound := w.mustAccount(c.solo), w.job.Source
 
-			l.Source = sound
+			o, err := sound.Lookup(t.Context(), engine.User, []string{c.solo})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Source, l.live = sound, map[string]engine.Object{c.solo: o[0]}
 			w.job.Source = &l
 			w.dir.SoftDelete(c.solo)
 			w.sync()
