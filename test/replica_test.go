@@ -48,27 +48,27 @@ func TestLaggingReplica(t *testing.T) {
 			w := newWorld(t, setting{})
 			c := w.cast()
 			w.sync()
-			before, sound := w.mustAccount(c.solo), w.job.Source
+			before, sound := w.mustAccount(c.crew[0]), w.job.Source
 
-			o, err := sound.Lookup(t.Context(), engine.User, []string{c.solo})
+			o, err := sound.Lookup(t.Context(), engine.User, []string{c.crew[0]})
 			if err != nil {
 				t.Fatal(err)
 			}
-			l.Source, l.live = sound, map[string]engine.Object{c.solo: o[0]}
+			l.Source, l.live = sound, map[string]engine.Object{c.crew[0]: o[0]}
 			w.job.Source = &l
-			w.dir.SoftDelete(c.solo)
+			w.dir.SoftDelete(c.crew[0])
 			w.sync()
 			if l.asked == 0 {
 				t.Fatal("nobody asked the replica; this proves nothing")
 			}
-			if now := w.mustAccount(c.solo); now.Active || now.ID != before.ID {
+			if now := w.mustAccount(c.crew[0]); now.Active || now.ID != before.ID {
 				t.Fatalf("the account of who was deleted is %+v", now)
 			}
 
 			l.state, l.err = engine.SoftDeleted, nil
-			w.dir.Restore(c.solo)
+			w.dir.Restore(c.crew[0])
 			w.sync()
-			now := w.mustAccount(c.solo)
+			now := w.mustAccount(c.crew[0])
 			if !now.Active || now.ID != before.ID || now.UserName != before.UserName {
 				t.Errorf("the account of who came back is %+v, it was %+v", now, before)
 			}
