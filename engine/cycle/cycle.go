@@ -236,7 +236,9 @@ func (r *Runner) log(c engine.Cycle) *zap.Logger {
 }
 
 // fingerprint covers everything that decides about objects: a change of it makes the next cycle an
-// initial one.
+// initial one. The deletion guard decides about cycles, not about objects.
 func fingerprint(job *Job) string {
-	return fmt.Sprintf("%s %s %+v", job.Scope, job.Mapping.Fingerprint(), job.Options)
+	o := job.Options
+	o.Deletions = engine.DeletionGuard{}
+	return fmt.Sprintf("%s %s %+v", job.Scope, job.Mapping.Fingerprint(), o)
 }

@@ -2,6 +2,8 @@ package cycle
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/decide"
@@ -104,13 +106,19 @@ type decider struct {
 	beat        Beat
 	done        int
 	destructive int
+	// lapsed are objects of the kind at hand that are to lose something because the source no longer
+	// assigns them. They are planned when all are known.
+	lapsed []engine.Planned
 }
 
 func (d *decider) all(ctx context.Context, k engine.Kind) error {
 	for after := ""; ; {
 		queued, err := d.Store.Undecided(ctx, d.job.ID, k, d.Now().UTC(), after, BatchSize)
-		if err != nil || len(queued) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(queued) == 0 {
+			return d.lapse(ctx, k)
 		}
 		if err := d.some(ctx, queued); err != nil {
 			return err
@@ -121,6 +129,38 @@ func (d *decider) all(ctx context.Context, k engine.Kind) error {
 	}
 }
 
+// lapse plans what follows from lost assignments, unless more than half of all that is provisioned
+// would be lost at once: an answer of the source that was cut short looks just so (18.8). Then they
+// stay undecided, and are counted again by the next cycle.
+func (d *decider) lapse(ctx context.Context, k engine.Kind) error {
+	lapsed := d.lapsed
+	d.lapsed = nil
+	if len(lapsed) == 0 {
+		return nil
+	}
+	if !d.job.Options.Deletions.Off {
+		links, err := d.Store.CountLinks(ctx, d.job.ID, k)
+		if err != nil {
+			return err
+		}
+		known := links[engine.Managed] + links[engine.Suspended]
+		if decide.Truncated(known, known-len(lapsed)) {
+			return stopped(suspect(fmt.Sprintf("according to the directory %d of the %d %ss that are provisioned are no longer assigned", len(lapsed), known, k)))
+		}
+	}
+	return d.plan(ctx, lapsed)
+}
+
+// plan puts changes into the order of their export.
+func (d *decider) plan(ctx context.Context, planned []engine.Planned) error {
+	for chunk := range slices.Chunk(planned, BatchSize) {
+		if err := d.Store.Plan(ctx, d.job.ID, chunk); err != nil {
+			return err
+		}
+	}
+	return d.note(ctx, d.job, d.cycle, engine.Counts{engine.ObjectsQueued: len(planned)})
+}
+
 // some decides about a batch.
 func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 	var planned []engine.Planned
@@ -129,21 +169,23 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 		f := d.facts(q, anyValue)
 		op := d.evaluator.decide(f)
 		if order := decide.Order(f, op); order > 0 {
-			planned = append(planned, engine.Planned{Ref: q.Ref, Order: order})
+			p := engine.Planned{Ref: q.Ref, Order: order}
 			if op.Action.Destructive() {
 				d.destructive++
+			}
+			if op.Action.Destructive() && f.State == engine.Active && !(f.Factors.Assigned && f.Factors.RoleOK) {
+				d.lapsed = append(d.lapsed, p)
+			} else {
+				planned = append(planned, p)
 			}
 			continue
 		}
 		settled = append(settled, d.unwritten(d.cycle, q, f, op))
 	}
-	if err := d.Store.Plan(ctx, d.job.ID, planned); err != nil {
-		return err
-	}
 	if err := d.Store.Settle(ctx, d.job.ID, d.cycle.ID, settled); err != nil {
 		return err
 	}
-	return d.note(ctx, d.job, d.cycle, engine.Counts{engine.ObjectsQueued: len(planned)})
+	return d.plan(ctx, planned)
 }
 
 // unwritten settles an operation that sends nothing to the target.

@@ -31,6 +31,20 @@ var u1 = []engine.Ref{{Kind: engine.User, ID: "u1"}}
 
 func membershipTests() []storeTest {
 	return []storeTest{
+		{"a new manager takes the place of the old one", func(c *storeCase) {
+			to := func(id string) engine.Edge {
+				return engine.Edge{From: user("u1"), Relation: engine.Manager, To: user(id)}
+			}
+			c.edges(to("m1"))
+			c.equal("first", c.waiting(user("u1"), engine.Manager), []string{"+user:m1"})
+			c.edges(to("m2"))
+			c.equal("never exported", c.waiting(user("u1"), engine.Manager), []string{"+user:m2"})
+			c.must(c.s.SettleEdges(c.Context(), c.job, "", engine.EdgesSettled{From: user("u1"), Relation: engine.Manager, Added: []engine.Ref{user("m2")}}))
+			c.edges(to("m3"))
+			c.equal("exported", c.waiting(user("u1"), engine.Manager), []string{"-user:m2", "+user:m3"})
+			c.edges(to("m3"))
+			c.equal("told again", c.waiting(user("u1"), engine.Manager), []string{"-user:m2", "+user:m3"})
+		}},
 		{"an edge is exported and settled", func(c *storeCase) {
 			c.edges(member("g1", user("u1")), member("g1", user("u2")), member("g1", group("g2")))
 			c.equal("new", c.g1(), []string{"+group:g2", "+user:u1", "+user:u2"})

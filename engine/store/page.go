@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/scimsync/scimsync/engine"
 )
@@ -167,6 +169,7 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 	}
 	var add []any
 	watched, remove := map[bundle][]string{}, map[bundle][]string{}
+	managers := map[string]engine.Ref{} // by the user who has them
 	for i, e := range edges {
 		if last[key{e.Relation, e.From, e.To}] != i {
 			continue
@@ -176,6 +179,9 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 			remove[b] = append(remove[b], e.To.ID)
 		} else {
 			add = append(add, t.job, string(e.Relation), e.From.ID, string(e.To.Kind), e.To.ID, generation)
+			if e.Relation == engine.Manager {
+				managers[e.From.ID] = e.To
+			}
 		}
 		if e.Relation == engine.Member && e.To.Kind == engine.User && assigned[e.From.ID] {
 			watched[b] = append(watched[b], e.To.ID)
@@ -189,6 +195,9 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 	if err := t.write(ctx, insertEdges, add); err != nil {
 		return err
 	}
+	if err := supersede(ctx, t, managers, remove); err != nil {
+		return err
+	}
 	for b, ids := range remove {
 		if err := t.execIn(ctx, deleteEdges, b.args(t), ids); err != nil {
 			return err
@@ -198,6 +207,26 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 		}
 	}
 	return nil
+}
+
+// supersede adds to remove the managers that users had before: nobody has two, and a source need not
+// say that the old one ended (GS-MN-1).
+func supersede(ctx context.Context, t tx, managers map[string]engine.Ref, remove map[bundle][]string) error {
+	if len(managers) == 0 {
+		return nil
+	}
+	return t.eachIn(ctx, func(r *sql.Rows) error {
+		var from, kind, to string
+		if err := r.Scan(&from, &kind, &to); err != nil {
+			return err
+		}
+		if now := managers[from]; now.ID != to {
+			b := bundle{engine.Manager, from, engine.Kind(kind)}
+			remove[b] = append(remove[b], to)
+		}
+		return nil
+	}, "SELECT from_id, to_kind, to_id FROM edges WHERE want = 1 AND job = ? AND rel = ? AND from_id IN (ids)",
+		[]any{t.job, string(engine.Manager)}, slices.Sorted(maps.Keys(managers)))
 }
 
 // queueMoved queues those of the users who are no members of the group yet and join, or are members
