@@ -281,6 +281,9 @@ type JobState struct {
 	// Fingerprint of mapping, filters and scope that the last complete cycle ran with; a change
 	// makes the next cycle an initial one that keeps links (provisioning.md section 5).
 	Fingerprint string
+	// Described is that mapping in words, as the caller gave it, so that a change of it can be shown
+	// before it takes effect. It is not interpreted.
+	Described string
 	// InitialDone says that an initial cycle was completed.
 	InitialDone bool
 }

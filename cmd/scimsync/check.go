@@ -3,14 +3,21 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/scimsync/scimsync/config"
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/cycle"
+	"github.com/scimsync/scimsync/engine/store"
+	"github.com/scimsync/scimsync/mapping"
 )
 
 // checkResult is what `check` prints about one connection.
@@ -33,6 +40,10 @@ func newCheck(c *console) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			plans, err := nextCycles(cmd.Context(), f, jobs)
+			if err != nil {
+				return err
+			}
 			results, ok := []checkResult{}, true
 			for _, j := range f.Jobs {
 				for _, r := range checkJob(cmd.Context(), jobs[engine.JobID(j.ID)]) {
@@ -40,7 +51,7 @@ func newCheck(c *console) *cobra.Command {
 					ok = ok && !engine.Failed(r.Findings)
 				}
 			}
-			if err := writeCheck(c.out, c.json(), f.Path, results); err != nil {
+			if err := writeCheck(c.out, c.json(), f.Path, results, plans); err != nil {
 				return err
 			}
 			if !ok {
@@ -69,9 +80,77 @@ func finish(fs []engine.Finding, err error) []engine.Finding {
 	return fs
 }
 
-func writeCheck(w io.Writer, asJSON bool, file string, results []checkResult) error {
+// nextCycle tells whether a job decides as it did when it last ran.
+type nextCycle struct {
+	Job         string           `json:"job"`
+	Kind        engine.CycleKind `json:"kind"`
+	Reason      string           `json:"reason"`
+	Differences []difference     `json:"differences,omitempty"`
+}
+
+// nextCycles compares each job with what its last complete cycle ran with. A job whose state does not
+// exist yet never ran; asking does not make one.
+func nextCycles(ctx context.Context, f *config.File, jobs map[engine.JobID]*cycle.Job) ([]nextCycle, error) {
+	states, err := jobStates(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	var out []nextCycle
+	for _, j := range f.Jobs {
+		n := nextCycle{Job: j.ID, Kind: engine.Initial, Reason: "the job never completed a cycle"}
+		if s, ran := states[engine.JobID(j.ID)]; ran && s.InitialDone {
+			var was []line
+			if err := json.Unmarshal([]byte(s.Described), &was); err != nil {
+				return nil, fmt.Errorf("job %s: the stored description of its mapping is damaged: %w", j.ID, err)
+			}
+			n.Differences = differences(was, describeMapping(j.Mapping))
+			switch {
+			case s.Fingerprint == cycle.Fingerprint(&jobs[engine.JobID(j.ID)].Job):
+				n.Kind, n.Reason = engine.Incremental, "mappings, filters and options are those of the last cycle"
+			case len(n.Differences) > 0:
+				n.Reason = "mappings or filters are not those of the last cycle; links are kept"
+			default:
+				n.Reason = "the scope or an option is not that of the last cycle; links are kept"
+			}
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// jobStates reads what the jobs remember, without making a store where there is none.
+func jobStates(ctx context.Context, f *config.File) (states map[engine.JobID]engine.JobState, err error) {
+	if f.Store.URL == "" {
+		if _, err := os.Stat(filepath.Join(f.DataDir, store.File)); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+	}
+	s, err := store.Open(ctx, f.Store.URL, f.DataDir)
+	if err != nil {
+		return nil, &exitError{exitConnection, err}
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	states = map[engine.JobID]engine.JobState{}
+	for _, j := range f.Jobs {
+		if states[engine.JobID(j.ID)], err = s.JobState(ctx, engine.JobID(j.ID)); err != nil {
+			return nil, err
+		}
+	}
+	return states, nil
+}
+
+// describe is the mapping in words, as the store keeps it.
+func describe(m mapping.Mapping) string {
+	text, err := json.Marshal(describeMapping(m))
+	if err != nil {
+		panic(err) // texts can always be encoded
+	}
+	return string(text)
+}
+
+func writeCheck(w io.Writer, asJSON bool, file string, results []checkResult, plans []nextCycle) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(map[string]any{"file": file, "connections": results})
+		return json.NewEncoder(w).Encode(map[string]any{"file": file, "connections": results, "nextCycles": plans})
 	}
 	fmt.Fprintf(w, "%s is valid\n", file)
 	for _, r := range results {
@@ -81,10 +160,15 @@ func writeCheck(w io.Writer, asJSON bool, file string, results []checkResult) er
 			if f.Detail != "" {
 				line += ": " + f.Detail
 			}
-			if _, err := fmt.Fprintln(w, line); err != nil {
-				return err
-			}
+			fmt.Fprintln(w, line)
 		}
+	}
+	for _, n := range plans {
+		sentence := fmt.Sprintf("job %s: the next cycle is an %s one: %s", n.Job, n.Kind, n.Reason)
+		if len(n.Differences) > 0 {
+			sentence += ":"
+		}
+		writeDifferences(w, sentence, n.Differences)
 	}
 	return nil
 }

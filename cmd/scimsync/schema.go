@@ -136,19 +136,19 @@ func writeImport(w io.Writer, r importResult) error {
 			quantity(kind.o.Mappings, "mapping"), cmp.Or(enumerate(kind.o.Matching, "then"), "nothing"), quantity(kind.o.Filters, "filter"))
 	}
 	if r.Differences != nil {
-		writeDifferences(w, "job "+r.Job, *r.Differences)
+		if len(*r.Differences) == 0 {
+			fmt.Fprintf(w, "It decides exactly as the mapping of job %s.\n", r.Job)
+		} else {
+			writeDifferences(w, "It differs from the mapping of job "+r.Job+", so the next cycle would be an initial one that keeps links:", *r.Differences)
+		}
 	}
 	_, err := fmt.Fprintf(w, "Nothing was changed. To use it, write this into the job, in place of mappings:\n  schema: %s\n", r.File)
 	return err
 }
 
-// writeDifferences says in what a mapping differs from that of what.
-func writeDifferences(w io.Writer, what string, ds []difference) {
-	if len(ds) == 0 {
-		fmt.Fprintf(w, "It decides exactly as the mapping of %s.\n", what)
-		return
-	}
-	fmt.Fprintf(w, "It differs from the mapping of %s, so the next cycle would be an initial one that keeps links:\n", what)
+// writeDifferences prints in what mappings differ, after a sentence that ends in a colon.
+func writeDifferences(w io.Writer, sentence string, ds []difference) {
+	fmt.Fprintln(w, sentence)
 	for _, d := range ds {
 		switch {
 		case d.Was == "":

@@ -46,6 +46,7 @@ func (c *console) loadConfig() (*config.File, error) {
 	if f != nil {
 		more, err2 := f.CheckBlocks(shapes())
 		warnings, err = append(warnings, more...), errors.Join(err, err2)
+		err = errors.Join(err, refusals(f, config.AsProblems(err)))
 	}
 	for _, w := range warnings {
 		fmt.Fprintln(c.err, w)
@@ -54,6 +55,16 @@ func (c *console) loadConfig() (*config.File, error) {
 		return nil, problems
 	}
 	return f, nil
+}
+
+// refusals are what the connectors say against their settings, to be reported together with the mistakes in the
+// rest of the file. A value that is known to be wrong looks to a connector as if it were missing, so
+// nothing more is said about its place.
+func refusals(f *config.File, known config.Problems) config.Problems {
+	_, err := buildJobs(f, zap.NewNop())
+	return slices.DeleteFunc(config.AsProblems(err), func(p config.Problem) bool {
+		return slices.ContainsFunc(known, func(k config.Problem) bool { return k.Line == p.Line && k.Column == p.Column })
+	})
 }
 
 // shapes are the settings of all kinds of connectors there are.
@@ -176,7 +187,7 @@ func buildJobs(f *config.File, lg *zap.Logger) (map[engine.JobID]*cycle.Job, err
 	jobs := make(map[engine.JobID]*cycle.Job, len(f.Jobs))
 	var problems config.Problems
 	for _, j := range f.Jobs {
-		job := &cycle.Job{Job: engine.Job{ID: engine.JobID(j.ID), Scope: engine.Scope(j.Scope), Mapping: j.Mapping, Options: options(j)}}
+		job := &cycle.Job{Described: describe(j.Mapping), Job: engine.Job{ID: engine.JobID(j.ID), Scope: engine.Scope(j.Scope), Mapping: j.Mapping, Options: options(j)}}
 		var err1, err2 error
 		job.Source, err1 = newSource(j, lg.With(zap.String("job", j.ID)))
 		job.Target, err2 = newTarget(j, lg.With(zap.String("job", j.ID)))
@@ -196,16 +207,14 @@ func newSource(j config.Job, lg *zap.Logger) (engine.Source, error) {
 	switch j.Source.Type {
 	case "msgraph":
 		var cfg msgraph.Config
-		if err := j.Source.Decode(&cfg); err != nil {
-			return nil, err
-		}
+		wrong := j.Source.Decode(&cfg)
 		cfg.Scope = engine.Scope(j.Scope)
 		cfg.Select = selection(j)
 		cfg.Roles = usesRoles(j)
 		cfg.OnWait = patience(lg, "source")
 		src, err := msgraph.New(cfg, nil, lg.Named("msgraph"))
-		if err != nil {
-			return nil, j.Source.Locate(err)
+		if err := errors.Join(wrong, j.Source.Locate(err)); err != nil {
+			return nil, err
 		}
 		return src, nil
 	default:
@@ -218,13 +227,11 @@ func newTarget(j config.Job, lg *zap.Logger) (engine.Target, error) {
 	switch j.Target.Type {
 	case "scim":
 		var cfg scim.Config
-		if err := j.Target.Decode(&cfg); err != nil {
-			return nil, err
-		}
+		wrong := j.Target.Decode(&cfg)
 		cfg.OnWait = patience(lg, "target")
 		dst, err := scim.New(cfg, nil, lg.Named("scim"))
-		if err != nil {
-			return nil, j.Target.Locate(err)
+		if err := errors.Join(wrong, j.Target.Locate(err)); err != nil {
+			return nil, err
 		}
 		return dst, nil
 	default:

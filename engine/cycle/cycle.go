@@ -20,8 +20,10 @@ import (
 // Job is a job with its connectors.
 type Job struct {
 	engine.Job
-	Source engine.Source
-	Target engine.Target
+	// Described is the mapping in words; it is kept with the job's state, for people.
+	Described string
+	Source    engine.Source
+	Target    engine.Target
 }
 
 // Runner carries out the steps of cycles. Its fields are set before it is used.
@@ -104,7 +106,7 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 		return engine.Cycle{}, err
 	}
 	kind := engine.Incremental
-	if !state.InitialDone || state.Fingerprint != fingerprint(job) {
+	if !state.InitialDone || state.Fingerprint != Fingerprint(&job.Job) {
 		kind = engine.Initial
 	}
 	c, err := r.Store.BeginCycle(ctx, engine.Cycle{
@@ -137,7 +139,7 @@ func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.C
 	}
 	state, code, message := r.verdict(ctx, c, broke)
 	if state == engine.CycleSucceeded || state == engine.CycleEntryErrors {
-		js := engine.JobState{Fingerprint: fingerprint(job), InitialDone: true}
+		js := engine.JobState{Fingerprint: Fingerprint(&job.Job), Described: job.Described, InitialDone: true}
 		if err := r.Store.PutJobState(ctx, c.Job, js); err != nil {
 			return c, err
 		}
@@ -235,9 +237,9 @@ func (r *Runner) log(c engine.Cycle) *zap.Logger {
 	return r.Log.With(zap.String("job", string(c.Job)), zap.String("cycle", string(c.ID)))
 }
 
-// fingerprint covers everything that decides about objects: a change of it makes the next cycle an
+// Fingerprint covers everything that decides about objects: a change of it makes the next cycle an
 // initial one. The deletion guard decides about cycles, not about objects.
-func fingerprint(job *Job) string {
+func Fingerprint(job *engine.Job) string {
 	o := job.Options
 	o.Deletions = engine.DeletionGuard{}
 	return fmt.Sprintf("%s %s %+v", job.Scope, job.Mapping.Fingerprint(), o)

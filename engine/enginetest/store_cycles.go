@@ -86,7 +86,7 @@ func cycleTests() []storeTest {
 		{"a job remembers its state", func(c *storeCase) {
 			ctx := c.Context()
 			c.equal("new", got(c.s.JobState(ctx, c.job))(c), engine.JobState{})
-			for _, s := range []engine.JobState{{Fingerprint: "f1", InitialDone: true}, {Fingerprint: "f2"}} {
+			for _, s := range []engine.JobState{{Fingerprint: "f1", Described: "[userName]", InitialDone: true}, {Fingerprint: "f2"}} {
 				c.must(c.s.PutJobState(ctx, c.job, s))
 				c.must(c.s.PutJobState(ctx, c.job, s))
 				c.equal("state", got(c.s.JobState(ctx, c.job))(c), s)

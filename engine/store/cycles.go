@@ -210,7 +210,7 @@ func (s *Store) EndCycle(ctx context.Context, j engine.JobID, id engine.CycleID,
 func (s *Store) JobState(ctx context.Context, j engine.JobID) (engine.JobState, error) {
 	var state engine.JobState
 	err := s.read(ctx, j, "read state of job", func(ctx context.Context, t tx) error {
-		_, err := t.one(ctx, []any{&state.Fingerprint, &state.InitialDone}, "SELECT fingerprint, initial_done FROM job_state WHERE job = ?", t.job)
+		_, err := t.one(ctx, []any{&state.Fingerprint, &state.InitialDone, &state.Described}, "SELECT fingerprint, initial_done, described FROM job_state WHERE job = ?", t.job)
 		return err
 	})
 	return state, err
@@ -219,9 +219,9 @@ func (s *Store) JobState(ctx context.Context, j engine.JobID) (engine.JobState, 
 // PutJobState implements [engine.Cycles].
 func (s *Store) PutJobState(ctx context.Context, j engine.JobID, state engine.JobState) error {
 	return s.write(ctx, j, "store state of job", func(ctx context.Context, t tx) error {
-		_, err := t.exec(ctx, `INSERT INTO job_state (job, fingerprint, initial_done) VALUES (?, ?, ?)
-			ON CONFLICT (job) DO UPDATE SET fingerprint = excluded.fingerprint, initial_done = excluded.initial_done`,
-			t.job, state.Fingerprint, flag(state.InitialDone))
+		_, err := t.exec(ctx, `INSERT INTO job_state (job, fingerprint, initial_done, described) VALUES (?, ?, ?, ?)
+			ON CONFLICT (job) DO UPDATE SET fingerprint = excluded.fingerprint, initial_done = excluded.initial_done, described = excluded.described`,
+			t.job, state.Fingerprint, flag(state.InitialDone), state.Described)
 		return err
 	})
 }

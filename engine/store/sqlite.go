@@ -14,14 +14,14 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// fileName is the name of the SQLite file in dataDir.
-const fileName = "state.db"
+// File is the name of the SQLite file in dataDir.
+const File = "state.db"
 
 // readers is the number of SQLite connections that read beside the writer. Each has a cache of its own.
 const readers = 3
 
 func openSQLite(ctx context.Context, dataDir string) (*Store, error) {
-	file := filepath.Join(dataDir, fileName)
+	file := filepath.Join(dataDir, File)
 	problem := func(err error) error {
 		return fmt.Errorf("store: open SQLite file %s: %w; dataDir has to be a local folder that this user may write to", file, err)
 	}

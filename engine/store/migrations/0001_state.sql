@@ -133,7 +133,8 @@ CREATE TABLE cycle_counts (
 CREATE TABLE job_state (
     job          $text NOT NULL PRIMARY KEY,
     fingerprint  $text NOT NULL,
-    initial_done integer NOT NULL
+    initial_done integer NOT NULL,
+    described    $text NOT NULL
 ) $clustered;
 
 -- names holds both names in lower case, to be searched; entry is the rest of the row.
