@@ -53,6 +53,7 @@ func feedTests() []storeTest {
 			c.equal("another job", got(c.s.FeedState(ctx, "other", engine.FeedUsers))(c), engine.FeedState{})
 		}},
 		{"a page saved again changes nothing", func(c *storeCase) {
+			c.link(group("g1"), user("u1"))
 			g := c.open(engine.FeedGroups, true).Generation
 			page := engine.PageWrite{
 				Generation: g, Next: "page2",
@@ -128,6 +129,7 @@ func feedTests() []storeTest {
 			young.Attributes = mapping.Attributes{"displayName": "young"}
 			other := assigned("a1", user("u2"))
 			other.RoleName = "Other"
+			c.link(user("u1"), user("u2"))
 			c.round(engine.FeedUsers, true, engine.PageWrite{
 				Objects:     []engine.Object{old, young, active(user("u2"))},
 				Edges:       []engine.Edge{manager("u1", "u2"), removed(manager("u1", "u2")), removed(manager("u2", "u1")), manager("u2", "u1")},
@@ -187,7 +189,7 @@ func feedTests() []storeTest {
 				Edges: []engine.Edge{member("g1", user("stays")), member("g1", user("leaves")), member("g1", group("nested")), member("g2", user("other")),
 					member("g3", user("unseen"))},
 			})
-			c.link(group("g1"), user("leaves"))
+			c.link(group("g1"), group("g2"), group("g3"), user("leaves"))
 			c.must(c.s.SettleEdges(c.Context(), c.job, "", engine.EdgesSettled{From: group("g1"), Relation: engine.Member, Added: []engine.Ref{user("leaves")}}))
 			c.drain()
 			g := c.open(engine.FeedGroups, true).Generation
@@ -197,7 +199,7 @@ func feedTests() []storeTest {
 			c.must(c.s.CloseRound(c.Context(), c.job, engine.FeedGroups, "w2"))
 			c.equal("queue: who left an assigned group", c.queued(), []string{"user:leaves"})
 			c.equal("g1: what was exported is to be removed, the rest is forgotten", c.waiting(group("g1"), engine.Member), []string{"-user:leaves", "+user:stays"})
-			c.equal("g2", c.waiting(group("g2"), engine.Member), nil)
+			c.equal("g2: only marked as seen", c.waiting(group("g2"), engine.Member), nil)
 			c.equal("g3 was not seen", c.waiting(group("g3"), engine.Member), []string{"+user:unseen"})
 			paths := got(c.s.AssignmentPaths(c.Context(), c.job, engine.User, []string{"stays", "leaves", "unseen"}))(c)
 			if len(paths["leaves"]) != 0 || len(paths["stays"]) != 1 || len(paths["unseen"]) != 1 {
@@ -205,6 +207,7 @@ func feedTests() []storeTest {
 			}
 		}},
 		{"a full round of users drops managers it no longer has", func(c *storeCase) {
+			c.link(user("u1"), user("u2"))
 			c.round(engine.FeedUsers, true, engine.PageWrite{Objects: []engine.Object{active(user("u1")), active(user("u2")), active(user("boss"))},
 				Edges: []engine.Edge{manager("u1", "boss"), manager("u2", "boss")}})
 			c.round(engine.FeedUsers, false, engine.PageWrite{Objects: []engine.Object{active(user("u1"))}})
@@ -244,7 +247,7 @@ func feedTests() []storeTest {
 			ctx := c.Context()
 			c.round(engine.FeedUsers, true, engine.PageWrite{Objects: []engine.Object{active(user("u1")), active(user("u2"))},
 				Edges: []engine.Edge{manager("u1", "u2")}, Queue: []engine.Ref{user("u1")}})
-			c.link(user("u2"))
+			c.link(user("u1"), user("u2"))
 			c.open(engine.FeedGroups, false)
 			c.must(c.s.ForgetWatermarks(ctx, c.job))
 			c.must(c.s.ForgetWatermarks(ctx, c.job))

@@ -32,6 +32,7 @@ var u1 = []engine.Ref{{Kind: engine.User, ID: "u1"}}
 func membershipTests() []storeTest {
 	return []storeTest{
 		{"a new manager takes the place of the old one", func(c *storeCase) {
+			c.link(user("u1"))
 			to := func(id string) engine.Edge {
 				return engine.Edge{From: user("u1"), Relation: engine.Manager, To: user(id)}
 			}
@@ -46,6 +47,7 @@ func membershipTests() []storeTest {
 			c.equal("told again", c.waiting(user("u1"), engine.Manager), []string{"-user:m2", "+user:m3"})
 		}},
 		{"an edge is exported and settled", func(c *storeCase) {
+			c.link(group("g1"))
 			c.edges(member("g1", user("u1")), member("g1", user("u2")), member("g1", group("g2")))
 			c.equal("new", c.g1(), []string{"+group:g2", "+user:u1", "+user:u2"})
 			c.export(engine.EdgesSettled{Added: []engine.Ref{user("u1"), group("g2")}})
@@ -60,6 +62,7 @@ func membershipTests() []storeTest {
 			c.equal("back", c.g1(), []string{"+user:u1"})
 		}},
 		{"an edge that came back before its removal was exported", func(c *storeCase) {
+			c.link(group("g1"))
 			c.edges(member("g1", user("u1")))
 			c.export(engine.EdgesSettled{Added: u1})
 			c.edges(removed(member("g1", user("u1"))))
@@ -70,12 +73,14 @@ func membershipTests() []storeTest {
 			c.equal("settled", c.g1(), nil)
 		}},
 		{"an edge that was dropped while it was added", func(c *storeCase) {
+			c.link(group("g1"))
 			c.edges(member("g1", user("u1")))
 			c.edges(removed(member("g1", user("u1")))) // meanwhile the request was on its way
 			c.export(engine.EdgesSettled{Added: u1})
 			c.equal("to be removed", c.g1(), []string{"-user:u1"})
 		}},
 		{"an edge that came back while it was removed", func(c *storeCase) {
+			c.link(group("g1"))
 			c.edges(member("g1", user("u1")))
 			c.export(engine.EdgesSettled{Added: u1})
 			c.edges(removed(member("g1", user("u1"))))
@@ -98,13 +103,24 @@ func membershipTests() []storeTest {
 			c.edges(member("g1", user("u2")))
 			c.equal("told again, still asleep", c.g1(), nil)
 		}},
+		{"edges of an object that is not linked are no business of a cycle", func(c *storeCase) {
+			c.link(user("u1"))
+			c.edges(member("g1", user("u1")), member("g1", user("u2")))
+			c.equal("holders", c.holders(engine.Member), nil)
+			// Whoever links it wakes its edges, whether he says so or not.
+			c.must(c.s.Settle(c.Context(), c.job, "", []engine.Settled{{Ref: group("g1"), Link: linkOf(group("g1"))}}))
+			c.equal("holders", c.holders(engine.Member), []string{"g1"})
+			c.equal("edges", c.g1(), []string{"+user:u1", "+user:u2"})
+		}},
 		{"an edge fails and stays up", func(c *storeCase) {
+			c.link(group("g1"))
 			c.edges(member("g1", user("u1")))
 			c.export(engine.EdgesSettled{Retry: u1})
 			c.equal("up", c.g1(), []string{"+user:u1"})
 		}},
 		{"a woken object puts up what the target lacks", func(c *storeCase) {
 			ctx := c.Context()
+			c.link(group("g2"), user("u3"))
 			c.edges(member("g1", user("u1")), member("g1", user("u2")), member("g2", user("u1")), manager("u1", "boss"), manager("u3", "u1"))
 			c.export(engine.EdgesSettled{Added: u1, Asleep: []engine.Ref{user("u2")}})
 			asleep := func(from engine.Ref, rel engine.Relation, to engine.Ref) {
@@ -123,7 +139,7 @@ func membershipTests() []storeTest {
 		}},
 		{"an enabled member may have been dropped by the target", func(c *storeCase) {
 			c.edges(member("g1", user("u1")), member("g1", user("u2")), manager("u3", "u1"))
-			c.link(user("u1"), user("u3"))
+			c.link(group("g1"), user("u1"), user("u3"))
 			c.export(engine.EdgesSettled{Added: []engine.Ref{user("u1"), user("u2")}})
 			c.must(c.s.SettleEdges(c.Context(), c.job, "", engine.EdgesSettled{From: user("u3"), Relation: engine.Manager, Added: u1}))
 			c.must(c.s.Settle(c.Context(), c.job, "", []engine.Settled{{Ref: user("u1"), Wake: true, ForgetMembers: true}}))
@@ -183,6 +199,7 @@ func membershipTests() []storeTest {
 			c.equal("members", c.holders(engine.Member), nil)
 		}},
 		{"waiting edges come with the link of the other end, in pages", func(c *storeCase) {
+			c.link(group("g1"))
 			ctx := c.Context()
 			c.edges(member("g1", user("a")), member("g1", user("b")), member("g1", group("b")), member("g1", user("c")))
 			released := linkOf(user("a"))

@@ -112,12 +112,18 @@ func origin(rel engine.Relation) (engine.Kind, error) {
 	return "", fmt.Errorf("there is no relation %q", rel)
 }
 
-var insertEdges = &bulk{
-	head: "INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, generation) VALUES ",
-	row:  "(?, ?, ?, ?, ?, 1, 0, 1, ?)", width: 6,
-	tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET generation = excluded.generation, want = 1,
-			waiting = CASE WHEN edges.want = 0 THEN 1 ELSE edges.waiting END
+// New edges wait to be exported if what they start from is linked. Else they sleep: linking it wakes them.
+// A directory has many groups that no job exports, and their edges are none of a cycle's business.
+var awakeEdges, sleepingEdges = insertEdges("1"), insertEdges("0")
+
+func insertEdges(waiting string) *bulk {
+	return &bulk{
+		head: "INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, generation) VALUES ",
+		row:  "(?, ?, ?, ?, ?, 1, 0, " + waiting + ", ?)", width: 6,
+		tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET generation = excluded.generation, want = 1,
+			waiting = CASE WHEN edges.want = 0 THEN excluded.waiting ELSE edges.waiting END
 			WHERE edges.want = 0 OR edges.generation <> excluded.generation`,
+	}
 }
 
 // Edges are named by where they start and the list of where they lead, which both databases find in the
@@ -149,7 +155,7 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 		from, to engine.Ref
 	}
 	last := make(map[key]int, len(edges))
-	var groups []engine.Ref
+	var origins []engine.Ref
 	for i, e := range edges {
 		k, err := origin(e.Relation)
 		if err != nil {
@@ -159,15 +165,21 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 			return fmt.Errorf("an edge of relation %s starts from a %s, not from a %q", e.Relation, k, e.From.Kind)
 		}
 		last[key{e.Relation, e.From, e.To}] = i
-		if e.Relation == engine.Member {
-			groups = append(groups, e.From)
-		}
+		origins = append(origins, e.From)
 	}
-	assigned, err := assignedGroups(ctx, t, byKind(groups)[engine.Group])
+	from := byKind(origins)
+	assigned, err := idSet(ctx, t, "SELECT DISTINCT principal_id FROM assignments WHERE job = ? AND principal_kind = ? AND principal_id IN (ids)",
+		engine.Group, from[engine.Group])
 	if err != nil {
 		return err
 	}
-	var add []any
+	linked := map[engine.Kind]map[string]bool{}
+	for k, ids := range from {
+		if linked[k], err = idSet(ctx, t, "SELECT id FROM links WHERE job = ? AND kind = ? AND id IN (ids)", k, ids); err != nil {
+			return err
+		}
+	}
+	var awake, asleep []any
 	watched, remove := map[bundle][]string{}, map[bundle][]string{}
 	managers := map[string]engine.Ref{} // by the user who has them
 	for i, e := range edges {
@@ -178,7 +190,11 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 		if e.Removed {
 			remove[b] = append(remove[b], e.To.ID)
 		} else {
-			add = append(add, t.job, string(e.Relation), e.From.ID, string(e.To.Kind), e.To.ID, generation)
+			add := &asleep
+			if linked[e.From.Kind][e.From.ID] {
+				add = &awake
+			}
+			*add = append(*add, t.job, string(e.Relation), e.From.ID, string(e.To.Kind), e.To.ID, generation)
 			if e.Relation == engine.Manager {
 				managers[e.From.ID] = e.To
 			}
@@ -192,7 +208,10 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 			return err
 		}
 	}
-	if err := t.write(ctx, insertEdges, add); err != nil {
+	if err := t.write(ctx, awakeEdges, awake); err != nil {
+		return err
+	}
+	if err := t.write(ctx, sleepingEdges, asleep); err != nil {
 		return err
 	}
 	if err := supersede(ctx, t, managers, remove); err != nil {
@@ -251,16 +270,16 @@ func queueMoved(ctx context.Context, t tx, b bundle, ids, leaving []string, queu
 	return err
 }
 
-// assignedGroups tells which of the groups have an assignment.
-func assignedGroups(ctx context.Context, t tx, groups []string) (map[string]bool, error) {
-	assigned := map[string]bool{}
+// idSet returns those of the ids of a kind that a query finds.
+func idSet(ctx context.Context, t tx, query string, k engine.Kind, ids []string) (map[string]bool, error) {
+	found := map[string]bool{}
 	err := t.eachIn(ctx, func(r *sql.Rows) error {
 		var id string
 		err := r.Scan(&id)
-		assigned[id] = true
+		found[id] = true
 		return err
-	}, "SELECT DISTINCT principal_id FROM assignments WHERE job = ? AND principal_kind = 'group' AND principal_id IN (ids)", []any{t.job}, groups)
-	return assigned, err
+	}, query, []any{t.job, string(k)}, ids)
+	return found, err
 }
 
 var insertAssignments = &bulk{

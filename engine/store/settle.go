@@ -51,7 +51,7 @@ func settle(ctx context.Context, t tx, c engine.CycleID, results []engine.Settle
 		if r.Rev != 0 && (!queued || rev.rev < r.Rev || rev.settled >= r.Rev) {
 			continue // recorded by an earlier call
 		}
-		if err := b.add(t, c, r, queued, rev.rev); err != nil {
+		if err := b.add(t, c, r, queued, rev); err != nil {
 			return err
 		}
 		if r.Bucket != "" {
@@ -64,7 +64,11 @@ func settle(ctx context.Context, t tx, c engine.CycleID, results []engine.Settle
 	return addCounts(ctx, t, c, counts)
 }
 
-type revision struct{ rev, settled int64 }
+// revision is what the store knows of a change that is settled.
+type revision struct {
+	rev, settled int64
+	linked       bool // its object had a link before
+}
 
 func revisions(ctx context.Context, t tx, results []engine.Settled) (map[engine.Ref]revision, error) {
 	ids := map[engine.Kind][]string{}
@@ -76,10 +80,12 @@ func revisions(ctx context.Context, t tx, results []engine.Settled) (map[engine.
 		err := t.eachIn(ctx, func(r *sql.Rows) error {
 			ref := engine.Ref{Kind: k}
 			var v revision
-			err := r.Scan(&ref.ID, &v.rev, &v.settled)
+			err := r.Scan(&ref.ID, &v.rev, &v.settled, &v.linked)
 			revs[ref] = v
 			return err
-		}, "SELECT id, rev, settled FROM changes WHERE job = ? AND kind = ? AND id IN (ids)", []any{t.job, string(k)}, ids)
+		}, `SELECT c.id, c.rev, c.settled, CASE WHEN l.id IS NULL THEN 0 ELSE 1 END
+			FROM changes c LEFT JOIN links l ON l.job = c.job AND l.kind = c.kind AND l.id = c.id
+			WHERE c.job = ? AND c.kind = ? AND c.id IN (ids)`, []any{t.job, string(k)}, ids)
 		if err != nil {
 			return nil, err
 		}
@@ -96,8 +102,8 @@ type settlement struct {
 	grown                       map[engine.Ref]bool     // those of stay that were queued anew
 }
 
-// add takes one result. queued and rev are what the queue says of its object.
-func (b *settlement) add(t tx, c engine.CycleID, r engine.Settled, queued bool, rev int64) (err error) {
+// add takes one result. known is what the queue says of its object, if it is queued.
+func (b *settlement) add(t tx, c engine.CycleID, r engine.Settled, queued bool, known revision) (err error) {
 	if r.Unlink {
 		b.unlink = append(b.unlink, r.Ref)
 	}
@@ -127,10 +133,11 @@ func (b *settlement) add(t tx, c engine.CycleID, r engine.Settled, queued bool, 
 	if r.ForgetMembers {
 		b.dropped = append(b.dropped, r.Ref)
 	}
-	if r.Wake {
+	// The edges of an object that was not linked sleep: to link it is to wake them.
+	if r.Wake || r.Link != nil && !known.linked {
 		b.wake = append(b.wake, r.Ref)
 	}
-	switch grown := rev != r.Rev; {
+	switch grown := known.rev != r.Rev; {
 	case !queued || r.Rev == 0:
 	case grown || r.Escrow != nil:
 		b.stay = append(b.stay, r)
@@ -218,37 +225,48 @@ func eachKind(ctx context.Context, t tx, query string, refs []engine.Ref, before
 // relations by the kind that they start from.
 var relationOf = map[engine.Kind]engine.Relation{engine.Group: engine.Member, engine.User: engine.Manager}
 
-// wakeEdges puts the edges from and to refs up for export that are not as they should be.
+// wakeEdges puts the edges from and to refs up for export that are not as they should be. Those that start
+// from objects which are not linked sleep on.
 func wakeEdges(ctx context.Context, t tx, refs []engine.Ref) error {
-	return aroundRefs(ctx, t, refs, "UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND ")
+	for k, ids := range byKind(refs) {
+		err := t.execIn(ctx, "UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND job = ? AND rel = ? AND from_id IN (ids)",
+			[]any{t.job, string(relationOf[k])}, ids)
+		if err != nil {
+			return err
+		}
+		err = t.execIn(ctx, `UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND job = ? AND to_kind = ? AND to_id IN (ids)
+			AND EXISTS (SELECT 1 FROM links l WHERE l.job = edges.job AND l.id = edges.from_id
+				AND l.kind = CASE edges.rel WHEN 'member' THEN 'group' ELSE 'user' END)`, []any{t.job, string(k)}, ids)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forgetEdges forgets what was exported on the edges from and to refs, whose target objects are gone.
 // The edges sleep until the refs are linked again.
 func forgetEdges(ctx context.Context, t tx, refs []engine.Ref) error {
-	if err := aroundRefs(ctx, t, refs, "DELETE FROM edges WHERE want = 0 AND "); err != nil {
-		return err
+	for _, statement := range []string{
+		"DELETE FROM edges WHERE want = 0 AND ",
+		"UPDATE edges SET have = 0, waiting = 0 WHERE (have = 1 OR waiting = 1) AND ",
+	} {
+		for k, ids := range byKind(refs) {
+			err := t.execIn(ctx, statement+"job = ? AND rel = ? AND from_id IN (ids)", []any{t.job, string(relationOf[k])}, ids)
+			if err != nil {
+				return err
+			}
+			if err := t.execIn(ctx, statement+"job = ? AND to_kind = ? AND to_id IN (ids)", []any{t.job, string(k)}, ids); err != nil {
+				return err
+			}
+		}
 	}
-	return aroundRefs(ctx, t, refs, "UPDATE edges SET have = 0, waiting = 0 WHERE (have = 1 OR waiting = 1) AND ")
+	return nil
 }
 
 // forgetMember puts the memberships of refs up for export as if they never had been. One that is to be
 // removed stays up for removal: the target may have kept it.
 func forgetMember(ctx context.Context, t tx, refs []engine.Ref) error {
-	return eachKind(ctx, t, `UPDATE edges SET have = 0, waiting = 1 WHERE rel = 'member' AND want = 1 AND (have = 1 OR waiting = 0)
+	return eachKind(ctx, t, `UPDATE edges SET have = 0, waiting = 1 WHERE rel = 'member' AND want = 1 AND have = 1
 		AND job = ? AND to_kind = ? AND to_id IN (ids)`, refs)
-}
-
-// aroundRefs runs a statement on the edges from and to refs.
-func aroundRefs(ctx context.Context, t tx, refs []engine.Ref, statement string) error {
-	for k, ids := range byKind(refs) {
-		err := t.execIn(ctx, statement+"job = ? AND rel = ? AND from_id IN (ids)", []any{t.job, string(relationOf[k])}, ids)
-		if err != nil {
-			return err
-		}
-		if err := t.execIn(ctx, statement+"job = ? AND to_kind = ? AND to_id IN (ids)", []any{t.job, string(k)}, ids); err != nil {
-			return err
-		}
-	}
-	return nil
 }
