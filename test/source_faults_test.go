@@ -43,10 +43,11 @@ func (w *world) unharmed(before belongings) {
 	w.t.Helper()
 	truth := w.dir.Truth()
 	people := entitled(truth)
+	fates := w.fates()
 	for _, id := range before.people {
 		_, known := truth.Users[id]
 		_, active := people[id]
-		switch f := w.fate(id); {
+		switch f := or(fates[id], "gone"); {
 		case f == "gone" && known:
 			w.t.Errorf("the account of %s is gone", id)
 		case f == "inactive" && active:
@@ -207,7 +208,7 @@ func TestDeadLinks(t *testing.T) {
 					w.settled()
 					w.inStep()
 					for id, want := range map[string]string{purged: "gone", purgedLater: "gone", binned: "inactive", left: "inactive", stays: "active", fresh: "active"} {
-						if got := w.fate(id); got != want {
+						if got := or(w.fates()[id], "gone"); got != want {
 							t.Errorf("the account of %v is %s, want %s", w.dir.Truth().Users[id].Properties["userPrincipalName"], got, want)
 						}
 					}
@@ -218,16 +219,16 @@ func TestDeadLinks(t *testing.T) {
 	}
 }
 
-// fate is what became of an account.
-func (w *world) fate(id string) string {
-	switch r, there := w.account(id); {
-	case !there:
-		return "gone"
-	case r.Active:
-		return "active"
-	default:
-		return "inactive"
+// fates are what became of the accounts: active or inactive.
+func (w *world) fates() map[string]string {
+	out := map[string]string{}
+	for _, r := range w.app.Users() {
+		out[r.ExternalID] = "inactive"
+		if r.Active {
+			out[r.ExternalID] = "active"
+		}
 	}
+	return out
 }
 
 // TestForeignHosts proves over real sockets that nothing goes to a host that the directory names, the token
