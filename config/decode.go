@@ -74,6 +74,7 @@ func isSecret(t reflect.Type) bool { return t.Name() == "Secret" }
 // value decodes n into v. f is the field that v is.
 func (d *decoder) value(n *node, v reflect.Value, path string, f field) {
 	if n.broken {
+		d.standIn(v)
 		return
 	}
 	if n.kind == nothing {
@@ -95,6 +96,16 @@ func (d *decoder) value(n *node, v reflect.Value, path string, f field) {
 		d.duration(n, v, path)
 	default:
 		d.plain(n, v, path, f)
+	}
+}
+
+// standIn sets a secret whose reference leads nowhere, so that nobody says of it that it is missing as well.
+func (d *decoder) standIn(v reflect.Value) {
+	if !isSecret(v.Type()) || !v.CanAddr() {
+		return
+	}
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		_ = u.UnmarshalText([]byte("unknown")) // the problem is reported already
 	}
 }
 

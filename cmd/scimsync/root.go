@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -153,19 +154,35 @@ and wait for a retry · 4 the job is in quarantine or deletions are held · 5 a 
 	return root
 }
 
-// checkArgs makes wrong arguments of all commands below parent errors of usage.
-func checkArgs(parent *cobra.Command) {
-	for _, cmd := range parent.Commands() {
-		args := cmd.Args
-		cmd.Args = func(cmd *cobra.Command, given []string) error {
-			if args == nil {
-				args = cobra.NoArgs
-			}
-			if err := args(cmd, given); err != nil {
-				return usage("%v", err)
-			}
-			return nil
-		}
-		checkArgs(cmd)
+// checkArgs makes wrong arguments of a command and of all below it errors of usage. A command that only
+// holds others shows its help, unless it was given something that is none of them.
+func checkArgs(cmd *cobra.Command) {
+	if cmd.HasSubCommands() && !cmd.Runnable() {
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
+	args := cmd.Args
+	if args == nil {
+		args = cobra.NoArgs
+	}
+	cmd.Args = func(cmd *cobra.Command, given []string) error {
+		if err := args(cmd, given); err != nil {
+			return usage("%v%s", err, meant(cmd, given))
+		}
+		return nil
+	}
+	for _, sub := range cmd.Commands() {
+		checkArgs(sub)
+	}
+}
+
+// meant names the commands that look like the one that there is not.
+func meant(cmd *cobra.Command, given []string) string {
+	if !cmd.HasSubCommands() || len(given) == 0 {
+		return ""
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if names := cmd.SuggestionsFor(given[0]); len(names) > 0 {
+		return "; did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return ""
 }
