@@ -94,6 +94,9 @@ func open(ctx context.Context, f *config.File, lg *zap.Logger) (*service, error)
 	}
 	s.runner = cycle.New(s.store, jobs, lg.Named("cycle"))
 	s.starter = workflows.Starter{Client: s.client, TaskQueue: f.Temporal.TaskQueue}
+	// The SDK would read and hash the whole binary to name it, a quarter of a second of every start.
+	b := thisBuild()
+	worker.SetBinaryChecksum(b.Version + " " + b.Commit)
 	s.worker = worker.New(s.client, f.Temporal.TaskQueue, worker.Options{
 		WorkerStopTimeout:           5 * time.Second,
 		DisableRegistrationAliasing: true,

@@ -129,9 +129,9 @@ func (d *decider) all(ctx context.Context, k engine.Kind) error {
 	}
 }
 
-// lapse plans what follows from lost assignments, unless more than half of all that is provisioned
-// would be lost at once: an answer of the source that was cut short looks just so (18.8). Then they
-// stay undecided, and are counted again by the next cycle.
+// lapse plans what follows from lost assignments, unless so much would be lost at once that an answer
+// of the source which was cut short is likelier (18.8). Then they stay undecided, and are counted
+// again by the next cycle.
 func (d *decider) lapse(ctx context.Context, k engine.Kind) error {
 	lapsed := d.lapsed
 	d.lapsed = nil
@@ -144,7 +144,7 @@ func (d *decider) lapse(ctx context.Context, k engine.Kind) error {
 			return err
 		}
 		known := links[engine.Managed] + links[engine.Suspended]
-		if decide.Truncated(known, known-len(lapsed)) {
+		if decide.Emptied(known, len(lapsed)) {
 			return stopped(suspect(fmt.Sprintf("according to the directory %d of the %d %ss that are provisioned are no longer assigned", len(lapsed), known, k)))
 		}
 	}

@@ -27,6 +27,14 @@ func Holds(g engine.DeletionGuard, managed, destructive int) bool {
 // that are known (18.8). Tiny directories are exempt: below ten, half is within a day's work.
 func Truncated(known, seen int) bool { return known >= 10 && seen*2 < known }
 
+// Emptied reports whether so many of the provisioned objects lost their assignment at once that an
+// answer cut short is likelier than a decision: all of them, or most of a large number. Unassigning one
+// big group of a small application is an ordinary day's work; how much of that may happen without
+// somebody's approval is the deletion guard's business.
+func Emptied(provisioned, lost int) bool {
+	return provisioned >= 10 && lost >= provisioned || lost > 100 && lost*2 > provisioned
+}
+
 // Suspect reports whether too many known objects are missing from a full read to believe it
 // (GS-RS-3): more than 5 % and more than 100.
 func Suspect(known, missing int) bool { return missing > 100 && missing*20 > known }

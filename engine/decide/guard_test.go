@@ -55,6 +55,26 @@ func TestSuspectReads(t *testing.T) {
 	}
 }
 
+func TestEmptied(t *testing.T) {
+	for _, c := range []struct {
+		provisioned, lost int
+		want              bool
+	}{
+		{9, 9, false}, // tiny
+		{10, 10, true},
+		{60, 59, false}, // one big group, and somebody is left
+		{200, 100, false},
+		{200, 101, true},
+		{5000, 2000, false},
+		{5000, 2501, true},
+		{0, 0, false},
+	} {
+		if got := Emptied(c.provisioned, c.lost); got != c.want {
+			t.Errorf("Emptied(%d, %d) = %v, want %v", c.provisioned, c.lost, got, c.want)
+		}
+	}
+}
+
 // TestQuarantine has the vectors of section 17.1.
 func TestQuarantine(t *testing.T) {
 	for _, c := range []struct {
