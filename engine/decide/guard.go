@@ -28,11 +28,11 @@ func Holds(g engine.DeletionGuard, managed, destructive int) bool {
 func Truncated(known, seen int) bool { return known >= 10 && seen*2 < known }
 
 // Emptied reports whether so many of the provisioned objects lost their assignment at once that an
-// answer cut short is likelier than a decision: all of them, or most of a large number. Unassigning one
+// answer cut short is likelier than a decision: nearly all of them, or most of a large number. Unassigning one
 // big group of a small application is an ordinary day's work; how much of that may happen without
 // somebody's approval is the deletion guard's business.
 func Emptied(provisioned, lost int) bool {
-	return provisioned >= 10 && lost >= provisioned || lost > 100 && lost*2 > provisioned
+	return provisioned >= 10 && lost*10 >= provisioned*9 || lost > 100 && lost*2 > provisioned
 }
 
 // Suspect reports whether too many known objects are missing from a full read to believe it

@@ -62,7 +62,8 @@ func TestEmptied(t *testing.T) {
 	}{
 		{9, 9, false}, // tiny
 		{10, 10, true},
-		{60, 59, false}, // one big group, and somebody is left
+		{60, 50, false}, // one big group, and somebody is left
+		{60, 54, true},
 		{200, 100, false},
 		{200, 101, true},
 		{5000, 2000, false},
