@@ -164,7 +164,7 @@ func (m *changingMembers) batch(ctx context.Context, ids []string) error {
 			return err
 		}
 	}
-	if len(ids) > 1 && len(m.body(ids)) > maxMemberBody {
+	if len(ids) > 1 && (len(ids) > m.c.members.batch() || len(m.body(ids)) > maxMemberBody) {
 		return m.halves(ctx, ids)
 	}
 	err := m.send(ctx, ids)
