@@ -67,11 +67,12 @@ func mismatch(truth graphtest.Truth, app *scimtest.Server) string {
 	return cmp.Diff([]string(nil), double) + cmp.Diff(want, have) + cmp.Diff(teams(truth, want), groups)
 }
 
-// account is what the default mapping writes of a person.
+// account is what the default mapping writes of a person. userName is not case exact (RFC 7643 section
+// 4.1.1): it stands here in lower case.
 type account struct{ UserName, Display, Given, Family string }
 
 func accountOf(r scimtest.Resource) account {
-	a := account{UserName: r.UserName, Display: r.DisplayName}
+	a := account{UserName: strings.ToLower(r.UserName), Display: r.DisplayName}
 	a.Given, _ = r.Value("name.givenName").(string)
 	a.Family, _ = r.Value("name.familyName").(string)
 	return a
@@ -86,7 +87,7 @@ func entitled(truth graphtest.Truth) map[string]account {
 			continue
 		}
 		text := func(name string) string { s, _ := p[name].(string); return s }
-		out[id] = account{principalName(text("userPrincipalName")), text("displayName"), text("givenName"), text("surname")}
+		out[id] = account{strings.ToLower(principalName(text("userPrincipalName"))), text("displayName"), text("givenName"), text("surname")}
 	}
 	return out
 }
