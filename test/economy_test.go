@@ -23,7 +23,6 @@ func TestIdleCycle(t *testing.T) {
 		most          int // requests to the source
 	}{
 		{200, 20, graphtest.Calm(), 4},
-
 		{2000, 100, graphtest.DefaultSettings(), 6}, // pages that come again, or are empty
 	} {
 		t.Run(fmt.Sprintf("%d users, at most %d requests", c.users, c.most), func(t *testing.T) {
