@@ -53,6 +53,14 @@ stderr, prints the result on stdout and exits; no running service is needed.`,
 			if err := writeResult(c.out, c.json(), cycles); err != nil {
 				return err
 			}
+			for _, cyc := range cycles {
+				if c.json() {
+					break
+				}
+				if err := writeFailures(cmd.Context(), c.out, s.store, cyc); err != nil {
+					return err
+				}
+			}
 			if code := exitOf(cycles); code != exitDone {
 				return &exitError{code: code}
 			}

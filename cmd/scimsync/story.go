@@ -28,9 +28,9 @@ func writeStory(w io.Writer, entries []engine.LogEntry, max int) error {
 			}
 			continue
 		}
-		fmt.Fprintf(w, "   %-8s  %s: %s\n", verb, nameOf(e), whyOf(e))
-		for _, what := range whatOf(e) {
-			fmt.Fprintf(w, "             %s\n", what)
+		fmt.Fprint(w, "   ")
+		if err := writeEvent(w, e, "             "); err != nil {
+			return err
 		}
 	}
 	for _, key := range order {
@@ -42,6 +42,19 @@ func writeStory(w io.Writer, entries []engine.LogEntry, max int) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+// writeEvent prints one row: who and why on the first line, what was written on the lines after it.
+func writeEvent(w io.Writer, e engine.LogEntry, indent string) error {
+	if _, err := fmt.Fprintf(w, "%-9s %s: %s\n", verbOf(e), nameOf(e), whyOf(e)); err != nil {
+		return err
+	}
+	for _, what := range whatOf(e) {
+		if _, err := fmt.Fprintf(w, "%s%s\n", indent, what); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func verbOf(e engine.LogEntry) string {
