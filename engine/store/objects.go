@@ -115,34 +115,34 @@ func (s *Store) Objects(ctx context.Context, j engine.JobID, k engine.Kind, ids 
 	found := make(map[string]engine.Stored, len(ids))
 	err := s.read(ctx, j, "read objects", func(ctx context.Context, t tx) error {
 		return t.eachIn(ctx, func(r *sql.Rows) error {
-			row := objectRow{}
-			if err := r.Scan(row.dest()...); err != nil {
+			ref, row := engine.Ref{Kind: k}, objectRow{}
+			if err := r.Scan(append([]any{&ref.ID}, row.dest()...)...); err != nil {
 				return err
 			}
-			o, err := row.stored(k)
-			found[o.ID] = o
+			o, err := row.stored(ref)
+			found[ref.ID] = o
 			return err
-		}, "SELECT "+objectColumns+" FROM objects o WHERE o.job = ? AND o.kind = ? AND o.id IN (ids)", []any{t.job, string(k)}, ids)
+		}, "SELECT o.id, "+objectColumns+" FROM objects o WHERE o.job = ? AND o.kind = ? AND o.id IN (ids)", []any{t.job, string(k)}, ids)
 	})
 	return found, err
 }
 
-const objectColumns = "o.id, o.state, o.attrs, o.conveys, o.generation, o.changed_at"
+const objectColumns = "o.state, o.attrs, o.conveys, o.generation, o.changed_at"
 
 // objectRow is a row of objects, or of nulls where an outer join found none.
 type objectRow struct {
-	id, state, attrs    sql.NullString
+	state, attrs        sql.NullString
 	conveys             sql.NullBool
 	generation, changed sql.NullInt64
 }
 
 func (o *objectRow) dest() []any {
-	return []any{&o.id, &o.state, &o.attrs, &o.conveys, &o.generation, &o.changed}
+	return []any{&o.state, &o.attrs, &o.conveys, &o.generation, &o.changed}
 }
 
-func (o *objectRow) stored(k engine.Kind) (engine.Stored, error) {
+func (o *objectRow) stored(ref engine.Ref) (engine.Stored, error) {
 	s := engine.Stored{Generation: o.generation.Int64, ChangedAt: fromMicros(o.changed.Int64)}
-	s.Ref = engine.Ref{Kind: k, ID: o.id.String}
+	s.Ref = ref
 	s.State = engine.LifeState(o.state.String)
 	s.Conveys = o.conveys.Bool
 	if !o.attrs.Valid {

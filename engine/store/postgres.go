@@ -27,7 +27,7 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	d := &dialect{name: "postgres", numbered: true, stepped: true}
+	d := &dialect{numbered: true, stepped: true, maxRows: 64}
 	if err := migrate(ctx, db, d); err != nil {
 		err = fmt.Errorf("store: open PostgreSQL database %s on %s:%d as %s: %w; "+
 			"check that the server runs, that store.url names it, and that the user may connect and create tables",

@@ -102,23 +102,25 @@ func loadChanges(ctx context.Context, t tx, k engine.Kind, where string, args ..
 		var e engine.Escrow
 		var seq, attempts sql.NullInt64
 		var first, last, due int64
+		var code, detail sql.NullString
 		var o objectRow
 		var l linkRow
-		dest := []any{&q.ID, &seq, &q.Rev, &q.State, &q.VerifyFirst, &attempts, &first, &last, &due, &e.Code, &e.Status, &e.Detail}
+		dest := []any{&q.ID, &seq, &q.Rev, &q.State, &q.VerifyFirst, &attempts, &first, &last, &due, &code, &e.Status, &detail}
 		if err := r.Scan(append(append(dest, o.dest()...), l.dest()...)...); err != nil {
 			return err
 		}
 		q.Seq = seq.Int64
 		if attempts.Valid {
 			e.Attempts = int(attempts.Int64)
+			e.Code, e.Detail = engine.Code(code.String), detail.String
 			e.FirstFailure, e.LastFailure, e.Due = fromMicros(first), fromMicros(last), fromMicros(due)
 			q.Escrow = &e
 		}
 		q.Object.Ref = q.Ref
-		var err error
-		if o.id.Valid {
+		if o.generation.Valid {
 			q.Known = true
-			if q.Object, err = o.stored(k); err != nil {
+			var err error
+			if q.Object, err = o.stored(q.Ref); err != nil {
 				return err
 			}
 		}

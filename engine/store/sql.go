@@ -9,18 +9,20 @@ import (
 	"sync"
 )
 
-// maxRows is the number of rows that one statement writes or names. The SQLite driver needs
-// time that grows with the square of the number of parameters, so statements stay moderate.
-const maxRows = 64
+// maxIDs is the length of a list of ids in one statement. The SQLite driver needs time that grows
+// with the square of the number of parameters, so statements stay moderate.
+const maxIDs = 64
 
 // dialect is what differs between the two databases.
 type dialect struct {
-	name string
 	// numbered: parameters are written $1, $2.
 	numbered bool
 	// stepped: statements of a few sizes only, because the server prepares and keeps each text. The
 	// SQLite driver compiles every statement anew, so that any size is as good as another.
 	stepped bool
+	// maxRows is the number of rows that one statement writes. SQLite keeps what a statement changes to
+	// be able to undo it, and begins a temporary file for that after 64 KiB.
+	maxRows int
 
 	texts sync.Map // text as written here → text for the database
 }
@@ -50,8 +52,8 @@ func (d *dialect) bind(query string) string {
 
 // step returns how many of n rows the next statement takes.
 func (d *dialect) step(n int) int {
-	if n >= maxRows {
-		return maxRows
+	if n >= d.maxRows {
+		return d.maxRows
 	}
 	if !d.stepped {
 		return n
@@ -186,7 +188,7 @@ type listKey struct {
 // parameters and with the arguments: before, the chunk, after.
 func (t tx) list(query string, before []any, ids []string, after []any, do func(query string, args []any) error) error {
 	for len(ids) > 0 {
-		n := min(len(ids), maxRows)
+		n := min(len(ids), maxIDs)
 		padded := t.d.pad(n)
 		key := listKey{query, padded}
 		text, ok := t.d.texts.Load(key)

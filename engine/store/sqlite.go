@@ -36,7 +36,7 @@ func openSQLite(ctx context.Context, dataDir string) (*Store, error) {
 	if err := f.Close(); err != nil {
 		return nil, problem(err)
 	}
-	d := &dialect{name: "sqlite"}
+	d := &dialect{maxRows: 16}
 	s := &Store{d: d, now: time.Now}
 	// The writer waits longest, as other processes (a command beside the service) write in turn.
 	if s.writer, err = sql.Open("sqlite", sqliteURL(file, 8<<10, "_txlock", "immediate")); err != nil {

@@ -62,7 +62,7 @@ CREATE TABLE assignments (
 CREATE INDEX assignments_principal ON assignments (principal_id, principal_kind, job);
 
 -- The queue. settled is the newest revision whose outcome was recorded while the change stayed.
--- attempts is null for a change that never failed.
+-- attempts, code and detail are null for a change that never failed.
 CREATE TABLE changes (
     job           $text NOT NULL,
     kind          $text NOT NULL,
@@ -77,9 +77,9 @@ CREATE TABLE changes (
     first_failure bigint NOT NULL DEFAULT 0,
     last_failure  bigint NOT NULL DEFAULT 0,
     due           bigint NOT NULL DEFAULT 0,
-    code          $text NOT NULL DEFAULT '',
+    code          $text,
     status        integer NOT NULL DEFAULT 0,
-    detail        $text NOT NULL DEFAULT '',
+    detail        $text,
     PRIMARY KEY (job, kind, id)
 ) $clustered;
 CREATE INDEX changes_ready ON changes (job, kind, seq) WHERE state = 'ready' AND seq IS NOT NULL;
