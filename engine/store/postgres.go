@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,13 +29,30 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	d := &dialect{numbered: true, stepped: true, maxRows: 64}
-	if err := migrate(ctx, db, d); err != nil {
+	if err = db.PingContext(ctx); err == nil {
+		err = migrate(ctx, db, d)
+	}
+	if err != nil {
 		err = fmt.Errorf("store: open PostgreSQL database %s on %s:%d as %s: %w; "+
 			"check that the server runs, that store.url names it, and that the user may connect and create tables",
-			cfg.Database, cfg.Host, cfg.Port, cfg.User, err)
+			cfg.Database, cfg.Host, cfg.Port, cfg.User, cause(err))
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Store{d: d, writer: db, reader: db, now: time.Now}, nil
+}
+
+// cause is what the server or the network said, without the account of all addresses that were tried.
+func cause(err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e
+	}
+	return err
 }
 
 // steadyPlans makes the plan of a statement the same for all values and all sizes of a table. Ours
