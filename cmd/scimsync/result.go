@@ -113,6 +113,9 @@ func exitOf(cycles []engine.Cycle) int {
 			}
 		case engine.CycleQuarantined, engine.CycleHeld:
 			code = max(code, exitHeld)
+			if c.ErrorCode == string(engine.CodeTransport) || c.ErrorCode == string(engine.CodeTimeout) {
+				code = max(code, exitConnection) // nobody is there: nothing was refused
+			}
 		case engine.CycleEntryErrors:
 			code = max(code, exitFailed)
 		}
