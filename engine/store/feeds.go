@@ -125,9 +125,9 @@ func sweep(ctx context.Context, t tx, f engine.Feed, generation int64) error {
 // sweepEdges removes the edges that objects seen in this generation no longer have. The users that
 // belonged to an assigned group are queued.
 func sweepEdges(ctx context.Context, t tx, rel engine.Relation, from engine.Kind, generation int64) error {
-	const gone = `job = ? AND rel = ? AND want = 1 AND generation <> ? AND from_id IN
-		(SELECT id FROM objects WHERE job = ? AND kind = ? AND generation = ?)`
-	args := []any{t.job, string(rel), generation, t.job, string(from), generation}
+	const gone = `job = ? AND rel = ? AND want = 1 AND generation <> ? AND EXISTS
+		(SELECT 1 FROM objects o WHERE o.job = edges.job AND o.kind = ? AND o.id = edges.from_id AND o.generation = ?)`
+	args := []any{t.job, string(rel), generation, string(from), generation}
 	if rel == engine.Member {
 		err := t.enqueueSelect(ctx, `SELECT DISTINCT to_kind, to_id FROM edges WHERE to_kind = 'user' AND `+gone+`
 			AND from_id IN (SELECT principal_id FROM assignments WHERE job = ? AND principal_kind = 'group')`, append(args, t.job)...)
