@@ -120,10 +120,8 @@ func nextCycles(ctx context.Context, f *config.File, jobs map[engine.JobID]*cycl
 
 // jobStates reads what the jobs remember, without making a store where there is none.
 func jobStates(ctx context.Context, f *config.File) (states map[engine.JobID]engine.JobState, err error) {
-	if f.Store.URL == "" {
-		if _, err := os.Stat(filepath.Join(f.DataDir, store.File)); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
+	if !hasStore(f) {
+		return nil, nil
 	}
 	s, err := store.Open(ctx, f.Store.URL, f.DataDir)
 	if err != nil {
@@ -137,6 +135,15 @@ func jobStates(ctx context.Context, f *config.File) (states map[engine.JobID]eng
 		}
 	}
 	return states, nil
+}
+
+// hasStore reports whether there is a store to be read; opening the embedded one would make it.
+func hasStore(f *config.File) bool {
+	if f.Store.URL != "" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(f.DataDir, store.File))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // describe is the mapping in words, as the store keeps it.

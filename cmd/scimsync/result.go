@@ -143,6 +143,11 @@ func writeResult(w io.Writer, asJSON bool, cycles []engine.Cycle) error {
 func writeCycle(w io.Writer, c cycleResult) error {
 	took := c.EndedAt.Sub(c.StartedAt).Round(10 * time.Millisecond)
 	fmt.Fprintf(w, "job %s: %s cycle %s in %s\n", c.Job, c.Kind, stateWords[c.State], took)
+	return writeCounts(w, c)
+}
+
+// writeCounts prints the numbers of a cycle.
+func writeCounts(w io.Writer, c cycleResult) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "\tcreated\tupdated\tenabled\tdisabled\tdeleted\tunchanged\tskipped\tfailed")
 	u, g, m := c.Users, c.Groups, c.Memberships

@@ -142,6 +142,7 @@ and wait for a retry · 4 the job is in quarantine or deletions are held · 5 a 
 		{"start", newInit(c)},
 		{"start", newCheck(c)},
 		{"work", newRun(c)},
+		{"work", newPlan(c)},
 		{"work", newLogs(c)},
 		{"rules", newMapping(c)},
 		{"rules", newSchema(c)},

@@ -12,6 +12,7 @@ import (
 // loadTests: concurrency, and more objects than one statement names.
 func loadTests() []storeTest {
 	return []storeTest{
+		{"memberships converge", func(c *storeCase) { convergence(c.T, c.s) }},
 		{"disjoint changes are settled at the same time", func(c *storeCase) {
 			ctx := c.Context()
 			id := c.cycle("c1")

@@ -11,8 +11,8 @@ import (
 // copied are the tables with what a job knows. What it did, its log and its cycles, is not among them.
 var copied = []string{"feeds", "objects", "edges", "assignments", "changes", "links", "job_state"}
 
-// copyRows is the number of rows that go into one statement of a copy.
-const copyRows = 50
+// copyRows is the number of rows of one transaction of a copy.
+const copyRows = 1000
 
 // CopyJob copies what a job knows into another store, which must know nothing of the job: a plan
 // works on such a copy, so that nothing of it is remembered. The job is copied as it is at one
@@ -29,7 +29,7 @@ func (s *Store) CopyJob(ctx context.Context, j engine.JobID, to *Store) error {
 }
 
 func copyTable(ctx context.Context, from tx, to *Store, j engine.JobID, table string) error {
-	rows, err := from.run.QueryContext(ctx, from.d.rebind("SELECT * FROM "+table+" WHERE job = ?"), from.job)
+	rows, err := from.run.QueryContext(ctx, from.d.bind("SELECT * FROM "+table+" WHERE job = ?"), from.job)
 	if err != nil {
 		return err
 	}
@@ -38,29 +38,28 @@ func copyTable(ctx context.Context, from tx, to *Store, j engine.JobID, table st
 	if err != nil {
 		return err
 	}
-	b := &bulk{
-		head:  "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ",
-		row:   "(?" + strings.Repeat(", ?", len(columns)-1) + ")",
-		width: len(columns),
-	}
-	var args []any
+	insert := to.d.bind("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ")")
+	var pending [][]any
 	flush := func() error {
-		err := to.write(ctx, j, "copy "+table, func(ctx context.Context, t tx) error { return t.write(ctx, b, args) })
-		args = args[:0]
-		return err
+		defer func() { pending = pending[:0] }()
+		return to.write(ctx, j, "copy "+table, func(ctx context.Context, t tx) error {
+			for _, row := range pending {
+				if _, err := t.run.ExecContext(ctx, insert, row...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	for rows.Next() {
-		row := make([]any, len(columns))
+		row, into := make([]any, len(columns)), make([]any, len(columns))
 		for i := range row {
-			row[i] = new(any)
+			into[i] = &row[i]
 		}
-		if err := rows.Scan(row...); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return err
 		}
-		for _, v := range row {
-			args = append(args, *v.(*any))
-		}
-		if len(args) >= copyRows*20*len(columns) {
+		if pending = append(pending, row); len(pending) == copyRows {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -1,0 +1,194 @@
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimsync/scimsync/engine"
+)
+
+// convergence: whatever happens to memberships at the source, to accounts at the target and to the
+// process that exports them, in the end the target has exactly the members that it should have. This is
+// the promise that the rules for single edges exist for.
+func convergence(t *testing.T, s engine.Store) {
+	runs := 0
+	rapid.Check(t, func(t *rapid.T) {
+		runs++
+		w := &memberWorld{T: t, ctx: context.Background(), s: s, job: engine.JobID(fmt.Sprint("job-", runs)),
+			source: map[engine.Edge]bool{}, linked: map[engine.Ref]string{}, target: map[string]map[string]bool{}}
+		for i := range rapid.IntRange(1, 40).Draw(t, "steps") {
+			w.step(i)
+		}
+		for range 3 { // a cycle may find work that the one before made
+			w.export(false)
+		}
+		w.compare()
+	})
+}
+
+// memberWorld is a source, a target and the store between them, for the memberships of two groups.
+type memberWorld struct {
+	*rapid.T
+	ctx    context.Context
+	s      engine.Store
+	job    engine.JobID
+	source map[engine.Edge]bool
+	linked map[engine.Ref]string      // source object to target id
+	target map[string]map[string]bool // members by group, as target ids
+	made   int                        // target objects made so far
+}
+
+func (w *memberWorld) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+var (
+	worldGroups = []engine.Ref{{Kind: engine.Group, ID: "g1"}, {Kind: engine.Group, ID: "g2"}}
+	worldUsers  = []engine.Ref{{Kind: engine.User, ID: "u1"}, {Kind: engine.User, ID: "u2"}, {Kind: engine.User, ID: "u3"}, {Kind: engine.Group, ID: "g2"}}
+)
+
+// step lets one thing happen.
+func (w *memberWorld) step(i int) {
+	e := engine.Edge{From: rapid.SampledFrom(worldGroups).Draw(w.T, fmt.Sprint(i, " from")), Relation: engine.Member,
+		To: rapid.SampledFrom(worldUsers).Draw(w.T, fmt.Sprint(i, " to"))}
+	object := rapid.SampledFrom([]engine.Ref{e.From, e.To}).Draw(w.T, fmt.Sprint(i, " object"))
+	switch rapid.SampledFrom([]string{"join", "join", "leave", "read all", "make", "make", "lose", "replace", "enable", "export", "crash"}).Draw(w.T, fmt.Sprint(i, " what")) {
+	case "join":
+		w.source[e] = true
+		w.page(false, e)
+	case "leave":
+		delete(w.source, e)
+		e.Removed = true
+		w.page(false, e)
+	case "read all": // as if the source had said nothing of its last change
+		if rapid.Bool().Draw(w.T, fmt.Sprint(i, " unsaid")) {
+			delete(w.source, e)
+		}
+		w.page(true, slices.Collect(maps.Keys(w.source))...)
+	case "make":
+		w.link(object, false)
+	case "lose": // deleted at the target, with all of its memberships
+		if _, linked := w.linked[object]; linked {
+			w.forget(object)
+			w.must(w.s.Settle(w.ctx, w.job, "", []engine.Settled{{Ref: object, Unlink: true}}))
+		}
+	case "replace": // found to be gone, and made anew
+		if _, linked := w.linked[object]; linked {
+			w.forget(object)
+			w.link(object, true)
+		}
+	case "enable": // the target dropped the memberships of an inactive account
+		if id, linked := w.linked[e.To]; linked {
+			for _, members := range w.target {
+				delete(members, id)
+			}
+			w.must(w.s.Settle(w.ctx, w.job, "", []engine.Settled{{Ref: e.To, Wake: true, ForgetMembers: true}}))
+		}
+	case "export":
+		w.export(false)
+	case "crash":
+		w.export(true)
+	}
+}
+
+// page stores a page of edges, as a round of its own.
+func (w *memberWorld) page(full bool, edges ...engine.Edge) {
+	st, err := w.s.OpenRound(w.ctx, w.job, engine.FeedGroups, full, "")
+	w.must(err)
+	p := engine.PageWrite{Generation: st.Generation, Edges: edges}
+	for _, g := range worldGroups {
+		p.Objects = append(p.Objects, conveying(g.ID))
+	}
+	w.must(w.s.SavePage(w.ctx, w.job, engine.FeedGroups, p))
+	w.must(w.s.SavePage(w.ctx, w.job, engine.FeedGroups, p))
+	w.must(w.s.CloseRound(w.ctx, w.job, engine.FeedGroups, "watermark"))
+}
+
+// link makes a target object for a source object that has none.
+func (w *memberWorld) link(r engine.Ref, replace bool) {
+	if _, linked := w.linked[r]; linked {
+		return
+	}
+	w.made++
+	id := fmt.Sprint("t", w.made)
+	w.linked[r] = id
+	if r.Kind == engine.Group {
+		w.target[id] = map[string]bool{}
+	}
+	l := &engine.Link{Ref: r, TargetID: id, State: engine.Managed}
+	w.must(w.s.Settle(w.ctx, w.job, "", []engine.Settled{{Ref: r, Link: l, Unlink: replace, Wake: true}}))
+}
+
+// forget removes the target object of a source object.
+func (w *memberWorld) forget(r engine.Ref) {
+	id := w.linked[r]
+	delete(w.linked, r)
+	delete(w.target, id)
+	for _, members := range w.target {
+		delete(members, id)
+	}
+}
+
+// export does what a cycle does with the memberships that wait; one that crashes writes to the target
+// and records nothing.
+func (w *memberWorld) export(crash bool) {
+	holders, err := w.s.Holders(w.ctx, w.job, engine.Member, "", 100)
+	w.must(err)
+	for _, h := range holders {
+		waiting, err := w.s.Waiting(w.ctx, w.job, h.Ref, engine.Member, "", 100)
+		w.must(err)
+		done := engine.EdgesSettled{From: h.Ref, Relation: engine.Member}
+		members := w.target[h.Link.TargetID]
+		for _, m := range waiting {
+			switch {
+			case !m.Want:
+				delete(members, m.TargetID)
+				done.Removed = append(done.Removed, m.To)
+			case m.TargetID == "":
+				done.Asleep = append(done.Asleep, m.To)
+			default:
+				members[m.TargetID] = true
+				done.Added = append(done.Added, m.To)
+			}
+		}
+		if crash {
+			return
+		}
+		w.must(w.s.SettleEdges(w.ctx, w.job, "", done))
+		w.must(w.s.SettleEdges(w.ctx, w.job, "", done))
+	}
+}
+
+// compare holds the target against what the source says, as far as both ends are linked.
+func (w *memberWorld) compare() {
+	want := map[string]map[string]bool{}
+	for r, id := range w.linked {
+		if r.Kind == engine.Group {
+			want[id] = map[string]bool{}
+		}
+	}
+	for e := range w.source {
+		g, u := w.linked[e.From], w.linked[e.To]
+		if g != "" && u != "" {
+			want[g][u] = true
+		}
+	}
+	if diff := cmp.Diff(want, w.target); diff != "" {
+		w.Fatalf("members at the target (-want +got):\n%s", diff)
+	}
+	holders, err := w.s.Holders(w.ctx, w.job, engine.Member, "", 100)
+	w.must(err)
+	if len(holders) > 0 {
+		w.Fatalf("after three cycles without news there is work left for %v", holders)
+	}
+}
