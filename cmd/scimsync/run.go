@@ -143,7 +143,7 @@ func (s *service) listen() (stop func(), err error) {
 	}
 	l, err := net.Listen("tcp", s.file.Server.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("server.listen %s: %w; choose another address, or \"\" to switch it off", s.file.Server.Listen, err)
+		return nil, &exitError{exitConnection, fmt.Errorf("server.listen %s: %w; choose another address, or \"\" to switch it off", s.file.Server.Listen, err)}
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

@@ -84,14 +84,16 @@ func open(ctx context.Context, f *config.File, lg *zap.Logger) (*service, error)
 		return s, err
 	}
 	if err := os.MkdirAll(f.DataDir, 0o700); err != nil {
-		return s, fmt.Errorf("dataDir %s: %w; choose a folder that this user can write to", f.DataDir, err)
+		return s, &exitError{exitConnection, fmt.Errorf("dataDir %s: %w; choose a folder that this user can write to", f.DataDir, err)}
 	}
 	if err := s.connect(ctx); err != nil {
 		return s, err
 	}
-	if s.store, err = store.Open(ctx, f.Store.URL, f.DataDir); err != nil {
-		return s, err
+	st, err := store.Open(ctx, f.Store.URL, f.DataDir)
+	if err != nil {
+		return s, &exitError{exitConnection, err}
 	}
+	s.store = st
 	s.runner = cycle.New(s.store, jobs, lg.Named("cycle"))
 	s.starter = workflows.Starter{Client: s.client, TaskQueue: f.Temporal.TaskQueue}
 	// The SDK would read and hash the whole binary to name it, a quarter of a second of every start.
@@ -115,7 +117,7 @@ func (s *service) connect(ctx context.Context) error {
 			Dir: filepath.Join(s.file.DataDir, "temporal"), Namespace: t.Namespace, Logger: s.log.Named("temporald"),
 		})
 		if err != nil {
-			return err
+			return &exitError{exitConnection, err}
 		}
 		o.HostPort = s.server.Address()
 	} else if err := secure(&o, t); err != nil {

@@ -219,6 +219,10 @@ func targetMessage(e *engine.TargetError) string {
 		s += ": the credentials are valid but may not do this; give them the rights to read and write users and groups"
 	case engine.CodeThrottled:
 		s += ": the target asked for a longer pause than a call may wait; the cycle goes on afterwards"
+	case engine.CodeBadResponse:
+		s += ": this is not how a SCIM interface answers; check target.baseUrl and run `scimsync check`"
+	case engine.CodeFilterIgnored, engine.CodeFilterUnsupported:
+		s += ": the target does not search by the matching attribute; match on another one, and run `scimsync check`"
 	case engine.CodeTransport, engine.CodeTimeout:
 		s += ": the target does not answer; check target.baseUrl and the network, then run `scimsync check`"
 	}
