@@ -79,6 +79,14 @@ func membershipTests() []storeTest {
 			c.export(engine.EdgesSettled{Added: u1})
 			c.equal("to be removed", c.g1(), []string{"-user:u1"})
 		}},
+		{"an edge that was dropped and may have been exported by a process that died", func(c *storeCase) {
+			c.link(group("g1"), user("u1"))
+			c.edges(member("g1", user("u1")), member("g1", user("u2")))
+			c.edges(removed(member("g1", user("u1"))), removed(member("g1", user("u2"))))
+			c.equal("both ends linked: to be removed; u2 cannot be at the target", c.g1(), []string{"-user:u1"})
+			c.export(engine.EdgesSettled{Removed: u1})
+			c.equal("removed", c.g1(), nil)
+		}},
 		{"an edge that came back while it was removed", func(c *storeCase) {
 			c.link(group("g1"))
 			c.edges(member("g1", user("u1")))

@@ -1,15 +1,16 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/scimsync/scimsync/engine"
 )
@@ -74,7 +75,10 @@ func (w *memberWorld) step(i int) {
 		if rapid.Bool().Draw(w.T, fmt.Sprint(i, " unsaid")) {
 			delete(w.source, e)
 		}
-		w.page(true, slices.Collect(maps.Keys(w.source))...)
+		edges := slices.SortedFunc(maps.Keys(w.source), func(a, b engine.Edge) int {
+			return cmp.Or(strings.Compare(a.From.ID, b.From.ID), strings.Compare(a.To.ID, b.To.ID))
+		})
+		w.page(true, edges...)
 	case "make":
 		w.link(object, false)
 	case "lose": // deleted at the target, with all of its memberships
@@ -183,7 +187,7 @@ func (w *memberWorld) compare() {
 			want[g][u] = true
 		}
 	}
-	if diff := cmp.Diff(want, w.target); diff != "" {
+	if diff := gocmp.Diff(want, w.target); diff != "" {
 		w.Fatalf("members at the target (-want +got):\n%s", diff)
 	}
 	holders, err := w.s.Holders(w.ctx, w.job, engine.Member, "", 100)

@@ -135,10 +135,10 @@ func sweepEdges(ctx context.Context, t tx, rel engine.Relation, from engine.Kind
 			return err
 		}
 	}
-	if _, err := t.exec(ctx, "DELETE FROM edges WHERE have = 0 AND "+gone, args...); err != nil {
+	if _, err := t.exec(ctx, unwant+gone, args...); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, "UPDATE edges SET want = 0, waiting = 1 WHERE "+gone, args...)
+	_, err := t.exec(ctx, deleteRest+gone, args...)
 	return err
 }
 

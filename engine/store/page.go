@@ -131,8 +131,20 @@ func insertEdges(waiting string) *bulk {
 const (
 	ofOrigin    = "job = ? AND rel = ? AND from_id = ? AND to_kind = ? AND to_id IN (ids)"
 	wantedEdges = "SELECT to_id FROM edges WHERE want = 1 AND " + ofOrigin
-	deleteEdges = "DELETE FROM edges WHERE have = 0 AND " + ofOrigin
-	unwantEdges = "UPDATE edges SET want = 0, waiting = 1 WHERE want = 1 AND " + ofOrigin
+	unwantEdges = unwant + ofOrigin
+	deleteEdges = deleteRest + ofOrigin
+)
+
+// An edge that the source dropped is to be removed from the target if it was exported, or may have been:
+// where both ends are linked, a request may have been sent by a process that did not live to record
+// it. Removing what is not there does no harm. The rest was never exported and is forgotten.
+const (
+	unwant = `UPDATE edges SET want = 0, have = 1, waiting = 1 WHERE want = 1 AND (have = 1 OR ` + originLinked + `
+		AND EXISTS (SELECT 1 FROM links l WHERE l.job = edges.job AND l.kind = edges.to_kind AND l.id = edges.to_id)) AND `
+	deleteRest = "DELETE FROM edges WHERE want = 1 AND have = 0 AND "
+
+	originLinked = `EXISTS (SELECT 1 FROM links l WHERE l.job = edges.job AND l.id = edges.from_id
+		AND l.kind = CASE edges.rel WHEN 'member' THEN 'group' ELSE 'user' END)`
 )
 
 // bundle is the edges of one relation from one object to objects of one kind.
@@ -218,10 +230,10 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 		return err
 	}
 	for b, ids := range remove {
-		if err := t.execIn(ctx, deleteEdges, b.args(t), ids); err != nil {
+		if err := t.execIn(ctx, unwantEdges, b.args(t), ids); err != nil {
 			return err
 		}
-		if err := t.execIn(ctx, unwantEdges, b.args(t), ids); err != nil {
+		if err := t.execIn(ctx, deleteEdges, b.args(t), ids); err != nil {
 			return err
 		}
 	}

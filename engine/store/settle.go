@@ -235,8 +235,7 @@ func wakeEdges(ctx context.Context, t tx, refs []engine.Ref) error {
 			return err
 		}
 		err = t.execIn(ctx, `UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND job = ? AND to_kind = ? AND to_id IN (ids)
-			AND EXISTS (SELECT 1 FROM links l WHERE l.job = edges.job AND l.id = edges.from_id
-				AND l.kind = CASE edges.rel WHEN 'member' THEN 'group' ELSE 'user' END)`, []any{t.job, string(k)}, ids)
+			AND `+originLinked, []any{t.job, string(k)}, ids)
 		if err != nil {
 			return err
 		}
