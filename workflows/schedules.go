@@ -22,15 +22,17 @@ type Schedule struct {
 }
 
 // Starter starts cycles and keeps the schedules. All cycles start through the schedule of their
-// job, so that its overlap rule holds for manual runs too: one cycle of a job at a time.
+// job, so that its overlap rule holds for manual runs too: one cycle of a job at a time. The task queue
+// is the installation: several may share a namespace, with jobs of the same id, and none touches the
+// schedules of another.
 type Starter struct {
 	Client    client.Client
 	TaskQueue string
 }
 
-const schedulePrefix = "scimsync-job-"
-
-func scheduleID(job string) string { return schedulePrefix + job }
+// scheduleID begins with what all schedules of this installation begin with. No id of a job has a
+// colon in it.
+func (s Starter) scheduleID(job string) string { return s.TaskQueue + ":job:" + job }
 
 // Reconcile makes Temporal's schedules what the configuration says: missing ones are created (and, unless paused, run at once), changed ones
 // updated, and those of jobs that are gone removed. Schedules that are not ours are left alone.
@@ -49,8 +51,8 @@ func (s Starter) Reconcile(ctx context.Context, want []Schedule) error {
 		if err != nil {
 			return fmt.Errorf("list schedules: %w", err)
 		}
-		job, ours := strings.CutPrefix(e.ID, schedulePrefix)
-		if !ours || slices.ContainsFunc(want, func(w Schedule) bool { return w.Job == job }) {
+		job, ours := strings.CutPrefix(e.ID, s.scheduleID(""))
+		if !ours || strings.Contains(job, ":") || slices.ContainsFunc(want, func(w Schedule) bool { return w.Job == job }) {
 			continue
 		}
 		if err := s.Client.ScheduleClient().GetHandle(ctx, e.ID).Delete(ctx); err != nil && !gone(err) {
@@ -63,10 +65,10 @@ func (s Starter) Reconcile(ctx context.Context, want []Schedule) error {
 // create makes a schedule unless there is one.
 func (s Starter) create(ctx context.Context, w Schedule) (created bool, err error) {
 	_, err = s.Client.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID:   scheduleID(w.Job),
+		ID:   s.scheduleID(w.Job),
 		Spec: spec(w),
 		Action: &client.ScheduleWorkflowAction{
-			ID: "cycle-" + w.Job, Workflow: SyncCycle, Args: []any{CycleInput{Job: w.Job}}, TaskQueue: s.TaskQueue,
+			ID: s.TaskQueue + ":cycle:" + w.Job, Workflow: SyncCycle, Args: []any{CycleInput{Job: w.Job}}, TaskQueue: s.TaskQueue,
 		},
 		Overlap:            enums.SCHEDULE_OVERLAP_POLICY_SKIP,
 		CatchupWindow:      time.Minute,
@@ -88,7 +90,7 @@ func (s Starter) ensure(ctx context.Context, w Schedule) error {
 	if created, err := s.create(ctx, w); created || err != nil {
 		return err
 	}
-	return s.Client.ScheduleClient().GetHandle(ctx, scheduleID(w.Job)).Update(ctx, client.ScheduleUpdateOptions{
+	return s.Client.ScheduleClient().GetHandle(ctx, s.scheduleID(w.Job)).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			d := in.Description.Schedule
 			every := spec(w)
@@ -111,7 +113,7 @@ func (s Starter) Sync(ctx context.Context, job string, interval time.Duration) (
 	if _, err := s.create(ctx, Schedule{Job: job, Interval: interval, Paused: true}); err != nil {
 		return CycleResult{}, fmt.Errorf("schedule of job %s: %w", job, err)
 	}
-	h := s.Client.ScheduleClient().GetHandle(ctx, scheduleID(job))
+	h := s.Client.ScheduleClient().GetHandle(ctx, s.scheduleID(job))
 	before, err := h.Describe(ctx)
 	if err != nil {
 		return CycleResult{}, fmt.Errorf("schedule of job %s: %w", job, err)
