@@ -122,11 +122,12 @@ func (s *service) serve(ctx context.Context) error {
 	if err := s.starter.Reconcile(ctx, s.schedules()); err != nil {
 		return err
 	}
-	s.log.Info("running", zap.Int("jobs", len(s.file.Jobs)), zap.Bool("embedded_temporal", s.server != nil))
+	at := s.file.Temporal.Address
 	var failed <-chan error
 	if s.server != nil {
-		failed = s.server.Failed()
+		at, failed = s.server.Address(), s.server.Failed()
 	}
+	s.log.Info("running", zap.Int("jobs", len(s.file.Jobs)), zap.Bool("embedded_temporal", s.server != nil), zap.String("temporal", at))
 	select {
 	case <-ctx.Done():
 		s.log.Info("stopping; cycles go on where they are at the next start")
