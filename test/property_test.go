@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -225,8 +226,27 @@ func (s *script) follow(standings map[string]standing) {
 	}
 }
 
-// TestAnyLife lets random things happen in a directory with bad habits. After each cycle the application is as the
-// rules demand, and another cycle has nothing to do.
+// breakOff runs a cycle that is ended from outside in the middle of its n-th request to the application.
+func (w *world) breakOff(n int64) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	last := w.calls.Load() + n
+	stop := func(n int64) {
+		if n == last {
+			cancel()
+		}
+	}
+	w.onCall.Store(&stop)
+	defer w.onCall.Store(nil)
+	w.cycles++
+	if _, err := w.runner.Run(ctx, "test", engine.CycleID(fmt.Sprintf("cycle-%d", w.cycles)), func(int) {}); err != nil {
+		w.t.Fatalf("cycle %d: %v", w.cycles, err)
+	}
+}
+
+// TestAnyLife lets random things happen in a directory with bad habits, and breaks off cycles. After each cycle that
+// went through the application is as the rules demand, and another cycle has nothing to do.
 func TestAnyLife(t *testing.T) {
 	t.Parallel()
 	m := withManager(t)
@@ -248,6 +268,9 @@ func TestAnyLife(t *testing.T) {
 			}
 			if mode := rapid.SampledFrom([]graphtest.TokenDeath{"", "", "", graphtest.Gone, graphtest.Nested}).Draw(rt, "links die"); mode != "" {
 				w.dir.KillTokens(rapid.SampledFrom([]string{"users", "groups", ""}).Draw(rt, "feed"), mode)
+			}
+			if n := rapid.SampledFrom([]int64{0, 0, 0, 1, 2, 3, 5, 8, 13}).Draw(rt, "break off after requests"); n > 0 {
+				w.breakOff(n)
 			}
 			w.sync()
 			rt.Log("cycle", w.cycles)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/zap"
@@ -32,6 +33,18 @@ type world struct {
 	cycles int
 
 	sourceLines, targetLines *lines // of a virtual world
+
+	calls  atomic.Int64                  // requests to the application
+	onCall atomic.Pointer[func(n int64)] // told of each before it is answered
+}
+
+// called is the application, seen from outside.
+func (w *world) called(rw http.ResponseWriter, r *http.Request) {
+	n := w.calls.Add(1)
+	if f := w.onCall.Load(); f != nil {
+		(*f)(n)
+	}
+	w.app.ServeHTTP(rw, r)
 }
 
 // setting changes a world before it is built.
@@ -57,7 +70,7 @@ func newWorld(t testing.TB, s setting) *world {
 	var source, target string
 	var toSource, toTarget *http.Client
 	source, toSource, w.sourceLines = serve(t, w.dir, s.virtual)
-	target, toTarget, w.targetLines = serve(t, w.app, s.virtual)
+	target, toTarget, w.targetLines = serve(t, http.HandlerFunc(w.called), s.virtual)
 
 	m := mapping.Default()
 	if s.mapping != nil {
