@@ -105,7 +105,7 @@ func (s *Store) Link(ctx context.Context, j engine.JobID, r engine.Ref) (engine.
 	err := s.read(ctx, j, "read link", func(ctx context.Context, t tx) error {
 		list, err := links(ctx, t, r.Kind, "WHERE l.job = ? AND l.kind = ? AND l.id = ?", t.job, string(r.Kind), r.ID)
 		if err == nil && len(list) == 0 {
-			return fmt.Errorf("%s %s: %w", r.Kind, r.ID, engine.ErrNoLink)
+			return fmt.Errorf("%s: %w", r.Kind, engine.ErrNoLink)
 		}
 		if err == nil {
 			link = list[0]
