@@ -220,18 +220,36 @@ func TestReadsByID(t *testing.T) {
 }
 
 func TestMediaTypes(t *testing.T) {
-	for _, status := range []int{415, 406} {
-		c, f := newFake(t, nil, refused(status, "", "no"), created(noorJSON), created(noorJSON))
-		mustMake(t, c)
-		mustMake(t, c)
-		got := f.sent()
-		for i, want := range []string{"application/scim+json; charset=utf-8", "application/json", "application/json"} {
-			if ct := got[i].header.Get("Content-Type"); ct != want {
-				t.Errorf("%d: request %d has %q, want %q", status, i, ct, want)
-			}
+	const ours, bare, plain = "application/scim+json; charset=utf-8", "application/scim+json", "application/json"
+	for _, c := range []struct {
+		profile  Profile
+		refusals []int
+		want     []string // the last for good
+	}{
+		{Entra, []int{406}, []string{ours, plain}},
+		{Entra, []int{415}, []string{ours, bare}},
+		{Entra, []int{415, 415}, []string{ours, bare, plain}},
+		{RFC7644, []int{415}, []string{bare, plain}},
+	} {
+		var script []step
+		for _, status := range c.refusals {
+			script = append(script, refused(status, "", "no"))
 		}
-		if got[1].header.Get("Accept") != "application/json" || got[0].header.Get("Accept") != "application/scim+json, application/json;q=0.8" {
-			t.Errorf("%d: accepts %q, then %q", status, got[0].header.Get("Accept"), got[1].header.Get("Accept"))
+		client, f := newFake(t, func(cfg *Config) { cfg.Profile = c.profile }, append(script, created(noorJSON), created(noorJSON))...)
+		mustMake(t, client)
+		mustMake(t, client)
+		got := f.sent()
+		for i, want := range append(c.want, c.want[len(c.want)-1]) {
+			if ct := got[i].header.Get("Content-Type"); ct != want {
+				t.Errorf("%s %v: request %d has %q, want %q", c.profile, c.refusals, i, ct, want)
+			}
+			accept := "application/scim+json, application/json;q=0.8"
+			if want == plain {
+				accept = plain
+			}
+			if a := got[i].header.Get("Accept"); a != accept {
+				t.Errorf("%s %v: request %d accepts %q", c.profile, c.refusals, i, a)
+			}
 		}
 	}
 }

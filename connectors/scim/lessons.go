@@ -26,13 +26,13 @@ func (l *lessons) current() shape {
 	return l.shape
 }
 
-func (l *lessons) plainJSON() bool { return l.current().plainJSON }
+func (l *lessons) media() media { return l.current().media }
 
-// learnPlainJSON remembers repair R8 at once: nothing about it depends on the object.
-func (l *lessons) learnPlainJSON() {
+// learnMedia remembers repair R8 at once: nothing about it depends on the object.
+func (l *lessons) learnMedia(m media) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.shape.plainJSON = true
+	l.shape.media = max(l.shape.media, m)
 }
 
 // proved notes that a repair led to success for an object.

@@ -298,17 +298,22 @@ func (m *changingMembers) memberGone(ctx context.Context, id string) (bool, erro
 	return true, nil
 }
 
-// repair changes the shape of the request if the answer suggests that it is at fault (R2, R5).
+// repair changes the shape of the request if the answer suggests that it is at fault (R2, R5). Strict servers do not take "$ref": null for an absent
+// value either.
 func (m *changingMembers) repair(f *failure, n int) bool {
 	c := m.c
 	word := f.said.scimType
 	if word == "noTarget" || word == "uniqueness" || len(m.used) >= maxRepairs {
 		return false
 	}
+	silent := word == "" && f.said.detail == "" // a bare status
 	formal := word == "invalidSyntax" || word == "invalidPath" || f.status == http.StatusNotImplemented ||
 		f.said.says("operation", "path", "filter", "enum", "not a valid choice", "unsupported", "not supported")
-	if c.set.repair && !m.sh.lowerOps && !tried(m.used, "R2 lower case") && (word == "invalidSyntax" || f.said.says("operation", "enum", "valid choice", "\"op\"")) {
+	if c.set.repair && !m.sh.lowerOps && !tried(m.used, "R2 lower case") && (word == "invalidSyntax" || f.said.says("operation", "enum", "valid choice", "\"op\"") || silent && !m.succeeded) {
 		return m.use(repair{"R2 lower case", func(s *shape) { s.lowerOps = true }, true})
+	}
+	if c.set.repair && m.sh.nullRef && !tried(m.used, "R5 no $ref") && f.said.says("$ref", "null") {
+		return m.use(repair{"R5 no $ref", func(s *shape) { s.nullRef = false }, true})
 	}
 	auto := c.set.repair || c.set.Members.RemoveStyle == "auto"
 	if !m.remove || !auto || tried(m.used, "R5 filter") || tried(m.used, "R5 value list") || m.succeeded {

@@ -141,7 +141,9 @@ func (c *Client) repairCreate(k engine.Kind, f *failure, sh *shape, used []repai
 	if k == engine.Group {
 		r = repair{"R9 schemas of groups", func(s *shape) { s.otherGroups = groups }, true}
 	}
-	if f.said.says("schemas", "schema") && !tried(used, r.name) {
+	// Of a group there is nothing but its name and the schemas to refuse.
+	vague := k == engine.Group && (f.said.scimType == "" || f.said.scimType == "invalidSyntax")
+	if (vague || f.said.says("schemas", "schema")) && !tried(used, r.name) {
 		return r, true
 	}
 	return repair{}, false

@@ -46,7 +46,8 @@ type reply struct {
 // a connection that is broken or suspended, or the error of ctx.
 func (c *Client) send(ctx context.Context, rq request) (*reply, error) {
 	p := c.patience()
-	var renewed, redirected, plain bool
+	var renewed, redirected bool
+	var form media
 	var to *url.URL
 	for {
 		if err := c.admit(ctx, &rq); err != nil {
@@ -60,8 +61,8 @@ func (c *Client) send(ctx context.Context, rq request) (*reply, error) {
 		if rq.open {
 			name = ""
 		}
-		asJSON := plain || c.lessons.plainJSON()
-		req := c.httpRequest(ctx, &rq, to, name, credential, asJSON)
+		used := max(form, c.lessons.media())
+		req := c.httpRequest(ctx, &rq, to, name, credential, used)
 		ans, err := c.conn.Do(req, wire.Call{Template: rq.template, Attempt: p.attempt(), Read: rq.op.reads()})
 		if asTooLarge(err) && !rq.op.reads() && ans.Status/100 == 2 {
 			c.breaker.result(true, false)
@@ -80,8 +81,8 @@ func (c *Client) send(ctx context.Context, rq request) (*reply, error) {
 			f := hiddenError(&rq, ans)
 			if f == nil {
 				c.tally.succeeded(rq.op)
-				if plain {
-					c.lessons.learnPlainJSON()
+				if form > mediaOfProfile {
+					c.lessons.learnMedia(used)
 				}
 				return &reply{ans.Status, ans.Header, ans.Body}, nil
 			}
@@ -100,8 +101,11 @@ func (c *Client) send(ctx context.Context, rq request) (*reply, error) {
 			return nil, c.redirected(f)
 		case s >= 300 && s < 400 && s != 304:
 			return nil, c.redirected(f)
-		case (s == 415 && rq.body != nil || s == 406) && !asJSON:
-			plain = true // repair R8, in every profile: without it nothing works
+		case (s == 415 && rq.body != nil || s == 406) && used < mediaJSON: // repair R8, in every profile: without it nothing works
+			form = mediaJSON
+			if s == 415 && used < mediaBare && c.set.bareTyp != c.set.contentTyp {
+				form = mediaBare
+			}
 			continue
 		}
 		again, err := c.repeat(ctx, &rq, p, f)
@@ -154,7 +158,7 @@ func (c *Client) probe(ctx context.Context) {
 	sh := c.lessons.current()
 	nobody := filterText(engine.Path{Attribute: "userName"}, uuid(), formDotted, &sh)
 	rq := request{op: opFind, method: http.MethodGet, path: "/Users", template: "/Users", query: c.findQuery(engine.User, nobody)}
-	ans, err := c.conn.Do(c.httpRequest(ctx, &rq, nil, name, credential, sh.plainJSON), wire.Call{Template: rq.template, Read: true})
+	ans, err := c.conn.Do(c.httpRequest(ctx, &rq, nil, name, credential, sh.media), wire.Call{Template: rq.template, Read: true})
 	c.breaker.result(err == nil && ans.Status < 500, ctx.Err() != nil)
 }
 
@@ -164,7 +168,7 @@ var (
 	acceptJSON = []string{"application/json"}
 )
 
-func (c *Client) httpRequest(ctx context.Context, rq *request, to *url.URL, name, credential string, asJSON bool) *http.Request {
+func (c *Client) httpRequest(ctx context.Context, rq *request, to *url.URL, name, credential string, form media) *http.Request {
 	values := [4]string{c.set.userAgent, requestID(), credential, c.set.contentTyp}
 	h := make(http.Header, 6)
 	h["Accept"] = acceptSCIM
@@ -176,7 +180,10 @@ func (c *Client) httpRequest(ctx context.Context, rq *request, to *url.URL, name
 	if rq.body != nil {
 		h["Content-Type"] = values[3:4:4]
 	}
-	if asJSON {
+	if form == mediaBare && rq.body != nil {
+		h["Content-Type"] = []string{c.set.bareTyp}
+	}
+	if form == mediaJSON {
 		h["Accept"] = acceptJSON
 		if rq.body != nil {
 			h["Content-Type"] = acceptJSON

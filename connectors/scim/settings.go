@@ -22,6 +22,7 @@ type settings struct {
 	expires    time.Time
 	userAgent  string
 	contentTyp string
+	bareTyp    string // contentTyp without parameters
 }
 
 // resolve checks a Config and fills in what is empty. All problems are reported at once, each with
@@ -162,6 +163,7 @@ func resolve(cfg Config) (settings, error) {
 	if s.contentTyp == "" {
 		s.contentTyp = map[Profile]string{Entra: "application/scim+json; charset=utf-8", RFC7644: "application/scim+json"}[s.Profile]
 	}
+	s.bareTyp, _, _ = strings.Cut(s.contentTyp, ";")
 	if !validHeaderValue(s.userAgent) {
 		wrong("userAgent: %s", controlCharacter)
 	}

@@ -19,9 +19,18 @@ type shape struct {
 	put            bool // whole resource by PUT
 	otherUsers     bool // schemas of a new user in the form of the other profile
 	otherGroups    bool // the same for a new group
-	plainJSON      bool // media type application/json
+	media          media
 	interop        bool // the server declares the interoperability profile (7.6)
 }
+
+// media is the form of the media type on requests; each may only go further down (repair R8).
+type media int
+
+const (
+	mediaOfProfile media = iota
+	mediaBare            // without parameters: some servers compare the whole header
+	mediaJSON            // application/json
+)
 
 func startShape(s *settings) shape {
 	var sh shape

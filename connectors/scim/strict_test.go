@@ -1,0 +1,44 @@
+package scim
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/scimsync/scimsync/engine"
+)
+
+// TestStrictMembers adds members at servers that take RFC 7644's shapes only and say little about why they
+// refuse others.
+func TestStrictMembers(t *testing.T) {
+	bare := step{status: 400}
+	noRef := refused(400, "invalidValue", "$ref must not be null")
+	for _, c := range []struct {
+		name   string
+		script []step
+		last   string // of the bodies
+	}{
+		{"bare status", []step{bare, done}, `{"op":"add","path":"members","value":[{"$ref":null,"value":"u1"},{"$ref":null,"value":"u2"}]}`},
+		{"reference", []step{noRef, done}, `{"op":"Add","path":"members","value":[{"value":"u1"},{"value":"u2"}]}`},
+		{"both", []step{bare, noRef, done}, `{"op":"add","path":"members","value":[{"value":"u1"},{"value":"u2"}]}`},
+	} {
+		client, f := newFake(t, nil, c.script...)
+		answers, err := client.AddMembers(t.Context(), "g1", []string{"u1", "u2"})
+		noError(t, err)
+		if bad := failedMembers(answers); len(bad) > 0 {
+			t.Errorf("%s: %v failed", c.name, bad)
+		}
+		if got := f.sent(); !strings.Contains(got[len(got)-1].body, c.last) {
+			t.Errorf("%s: sent %s, want %s", c.name, got[len(got)-1].body, c.last)
+		}
+	}
+}
+
+// TestStrictGroup creates a group at a server that refuses a schema that it does not know without naming it.
+func TestStrictGroup(t *testing.T) {
+	c, f := newFake(t, nil, refused(400, "", "The request body is not valid"), created(`{"id":"g1"}`))
+	_, err := c.Create(t.Context(), engine.Group, []engine.Value{val("displayName", "Pilots")}, nil)
+	noError(t, err)
+	if got := f.sent(); len(got) != 2 || strings.Contains(got[1].body, adGroupURN) || !strings.Contains(got[0].body, adGroupURN) {
+		t.Errorf("sent %d requests, the last %s", len(got), got[len(got)-1].body)
+	}
+}
