@@ -223,7 +223,12 @@ func targetMessage(e *engine.TargetError) string {
 		s += ": this is not how a SCIM interface answers; check target.baseUrl and run `scimsync check`"
 	case engine.CodeFilterIgnored, engine.CodeFilterUnsupported:
 		s += ": the target does not search by the matching attribute; match on another one, and run `scimsync check`"
+	case engine.CodeMembersWiped:
+		s += ": the target emptied a group when one member was to be removed, and the others were put back; set target.members.removeStyle to filter"
 	case engine.CodeTransport, engine.CodeTimeout:
+		if e.Status != 0 && e.Status < 500 {
+			return s + ": the target refuses requests of this form; check target.baseUrl, profile and mediaType, then run `scimsync check`"
+		}
 		s += ": the target does not answer; check target.baseUrl and the network, then run `scimsync check`"
 	}
 	return s
