@@ -163,19 +163,16 @@ func (l *loader) place(function string, params []parameter) (args []string, ok b
 	slots := map[int]string{}
 	next, last := 0, -1 // the next place in the repeating part, and the last place taken
 	for _, p := range params {
-		at := -1
-		for i, known := range l.functions[function].Params {
-			if strings.ToLower(known.Key) != p.key {
-				continue
-			}
-			at = i
-			if known.Repeats {
-				at += next
-				next++
-			}
-			break
+		parameters := l.functions[function].Params
+		at := slices.IndexFunc(parameters, func(known expr.Param) bool { return strings.ToLower(known.Key) == p.key })
+		if at < 0 {
+			return nil, false
 		}
-		if _, taken := slots[at]; at < 0 || taken {
+		if parameters[at].Repeats {
+			at += next
+			next++
+		}
+		if _, taken := slots[at]; taken {
 			return nil, false
 		}
 		slots[at] = p.text

@@ -101,7 +101,7 @@ func Test06to11Verdicts(t *testing.T) {
 }
 
 func Test82to85Discovery(t *testing.T) {
-	c, f := newFake(t, nil, // 82: bulk has no maxOperations, and patch is malformed
+	c, _ := newFake(t, nil, // 82: bulk has no maxOperations, and patch is malformed
 		ok(`{"schemas":["x"],"Patch":{"supported":"yes"},"filter":{"supported":"true","maxResults":"200"},"bulk":{"supported":true},"pagination":{"cursor":true}}`),
 		step{status: 500}, ok(`{"Resources":[]}`))
 	d, err := c.Discover(t.Context())
@@ -112,7 +112,7 @@ func Test82to85Discovery(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	// 83: nothing is published, and the connector works.
-	c, f = newFake(t, nil)
+	c, f := newFake(t, nil)
 	f.rest = func(s seen) step {
 		switch {
 		case strings.Contains(s.uri, "Users"):
@@ -129,7 +129,7 @@ func Test82to85Discovery(t *testing.T) {
 	}
 	mustMake(t, c)
 	// 84: patch.supported is false; PATCH is tried all the same.
-	c, f = newFake(t, nil, ok(`{"patch":{"supported":false}}`), none, none, done)
+	c, _ = newFake(t, nil, ok(`{"patch":{"supported":false}}`), none, none, done)
 	_, err = c.Discover(t.Context())
 	noError(t, err)
 	_, err = c.AddMembers(t.Context(), "g1", []string{"u1"})
