@@ -36,9 +36,13 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	// A run of a property here is a whole life of a directory. More of them: -rapid.checks=1000.
-	if err := flag.Set("rapid.checks", "20"); err != nil {
-		panic(err)
+	for name, value := range map[string]string{
+		"rapid.checks":  "20", // each is a whole life of a directory; more of them: -rapid.checks=1000
+		"test.parallel": "8",  // most tests of the command wait, for a process to start or for a heartbeat
+	} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
 	flag.Parse()
 	code := m.Run()
