@@ -145,7 +145,7 @@ func TestPopulatedApplication(t *testing.T) {
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setting{graph: company(120, 10), profile: d.profile, dialect: d.flag})
+			w := newWorld(t, setting{graph: company(120, 10), profile: d.profile, dialect: d.flag, app: scimtest.Options{LogSize: 10_000}})
 			outsider := w.addUser("outsider") // in the directory, not assigned
 			blocked := w.addUser("blocked")   // assigned, sign-in blocked
 			w.dir.Assign(blocked, graphtest.ZeroRole)
@@ -178,6 +178,7 @@ func TestPopulatedApplication(t *testing.T) {
 				strangers = append(strangers, w.stranger(name))
 			}
 			w.sync()
+			w.blind()
 			w.inStep()
 			for range 5 {
 				w.dir.PassDay()

@@ -107,6 +107,57 @@ func TestRefusedChange(t *testing.T) {
 	})
 }
 
+// pausing has the application ask for patience at its n-th request.
+func (w *world) pausing(n int, header map[string]string) {
+	w.t.Helper()
+	w.fault(scimtest.Fault{Nth: n, Status: 429, Header: header})
+}
+
+// TestRefusedGroup refuses a group, its removal and one of its members: everything else goes through,
+// and what was refused follows when it is not any more.
+func TestRefusedGroup(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := newWorld(t, setting{virtual: true})
+		c := w.cast()
+		second := w.dir.AddGroup(graphtest.Group{DisplayName: "Second", Members: c.crew})
+		w.dir.Assign(second, w.dir.AppRoles()[0].ID)
+		w.fault(scimtest.Fault{Method: "POST", Path: "/Groups", BodyContains: "Second", Status: 400})
+		cycle := w.cycle()
+		if cycle.State != engine.CycleEntryErrors || cycle.Counts["groups.failed"] != 1 || cycle.Counts["groups.created"] != 1 || cycle.Counts["users.failed"] != 0 {
+			t.Fatalf("ended %s, %v", cycle.State, cycle.Counts)
+		}
+		w.app.ClearFaults()
+		w.after(40 * time.Minute)
+		w.settled()
+		w.inStep()
+
+		late := w.addUser("late")
+		w.dir.AddMember(second, late)
+		w.dir.RemoveMember(second, c.crew[0])
+		w.fault(scimtest.Fault{Method: "PATCH", Path: "/Groups", BodyContains: `"add"`, Status: 400})
+		cycle = w.cycle()
+		if cycle.State != engine.CycleEntryErrors || cycle.Counts["memberships.failed"] != 1 || cycle.Counts["memberships.removed"] != 1 {
+			t.Fatalf("ended %s, %v", cycle.State, cycle.Counts)
+		}
+		w.app.ClearFaults()
+		w.after(40 * time.Minute)
+		w.settled()
+		w.inStep()
+
+		w.dir.Unassign(second)
+		w.fault(scimtest.Fault{Method: "DELETE", Status: 500})
+		cycle = w.cycle()
+		if cycle.State != engine.CycleEntryErrors || cycle.Counts["groups.failed"] != 1 || cycle.Counts["users.disabled"] != 1 { // late
+			t.Fatalf("ended %s, %v", cycle.State, cycle.Counts)
+		}
+		w.app.ClearFaults()
+		w.after(40 * time.Minute)
+		w.settled()
+		w.inStep()
+		w.quiet()
+	})
+}
+
 // TestNamesThatMove lets one person take the name that another has just given up, in one cycle.
 func TestNamesThatMove(t *testing.T) {
 	for _, d := range dialects {

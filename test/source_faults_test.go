@@ -173,52 +173,6 @@ func (w *world) faulty(name string, f graphtest.Fault, match graphtest.Match, ti
 	}
 }
 
-// TestDeadLinks has the links of a feed die in all the ways there are, between two cycles in which
-// much happened: some were purged for good, some are in the recycle bin, most are alive.
-func TestDeadLinks(t *testing.T) {
-	for _, mode := range []graphtest.TokenDeath{graphtest.Gone, graphtest.GoneBare, graphtest.Age, graphtest.Nested} {
-		for _, feed := range []string{"users", "groups", ""} {
-			t.Run(string(mode)+"/"+feed, func(t *testing.T) {
-				virtually(t, func(t *testing.T) {
-					w := newWorld(t, setting{graph: manyPages(company(80, 8)), virtual: true})
-					purgedLater, stays := w.addUser("purged.later"), w.addUser("stays")
-					purged, binned, left := w.addUser("purged"), w.addUser("binned"), w.addUser("left")
-					for _, id := range []string{purged, purgedLater, binned, left, stays} {
-						w.dir.Assign(id, graphtest.ZeroRole)
-					}
-					w.sync()
-					w.dir.SoftDelete(purgedLater)
-					w.dir.Unassign(left)
-					w.sync()
-
-					w.dir.HardDelete(purged)
-					w.dir.HardDelete(purgedLater)
-					w.dir.HardDelete(left)
-					w.dir.SoftDelete(binned)
-					fresh := w.addUser("fresh")
-					w.dir.Assign(fresh, graphtest.ZeroRole)
-					w.dir.UpdateUser(stays, map[string]any{"surname": "Changed"})
-					w.dir.KillTokens(feed, mode)
-					before := w.belongings()
-					c := w.sync()
-					if c.Kind != engine.Initial {
-						t.Errorf("a cycle that read everything anew is counted as %s", c.Kind)
-					}
-					w.unharmed(before)
-					w.settled()
-					w.inStep()
-					for id, want := range map[string]string{purged: "gone", purgedLater: "gone", binned: "inactive", left: "inactive", stays: "active", fresh: "active"} {
-						if got := or(w.fates()[id], "gone"); got != want {
-							t.Errorf("the account of %v is %s, want %s", w.dir.Truth().Users[id].Properties["userPrincipalName"], got, want)
-						}
-					}
-					w.quiet()
-				})
-			})
-		}
-	}
-}
-
 // fates are what became of the accounts: active or inactive.
 func (w *world) fates() map[string]string {
 	out := map[string]string{}

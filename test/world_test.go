@@ -34,8 +34,17 @@ type world struct {
 
 	sourceLines, targetLines *lines // of a virtual world
 
-	calls  atomic.Int64                  // requests to the application
-	onCall atomic.Pointer[func(n int64)] // told of each before it is answered
+	calls  atomic.Int64                        // requests to the application
+	onCall atomic.Pointer[func(n int64)]       // told of each before it is answered
+	onAsk  atomic.Pointer[func(*http.Request)] // the same for requests to the directory
+}
+
+// asked is the directory, seen from outside.
+func (w *world) asked(rw http.ResponseWriter, r *http.Request) {
+	if f := w.onAsk.Load(); f != nil {
+		(*f)(r)
+	}
+	w.dir.ServeHTTP(rw, r)
 }
 
 // called is the application, seen from outside.
@@ -69,7 +78,7 @@ func newWorld(t testing.TB, s setting) *world {
 	w := &world{t: t, dir: graphtest.New(s.graph), app: scimtest.New(s.app)}
 	var source, target string
 	var toSource, toTarget *http.Client
-	source, toSource, w.sourceLines = serve(t, w.dir, s.virtual)
+	source, toSource, w.sourceLines = serve(t, http.HandlerFunc(w.asked), s.virtual)
 	target, toTarget, w.targetLines = serve(t, http.HandlerFunc(w.called), s.virtual)
 
 	m := mapping.Default()
