@@ -129,7 +129,7 @@ type Survey string
 
 const (
 	SurveyEmpty  Survey = "empty"  // the target held no object of the kind: nothing can match
-	SurveySearch Survey = "search" // each unlinked object is searched for
+	SurveySearch Survey = "search" // each unlinked object is searched for; also when no survey was made
 )
 
 // Counter names one number of a cycle, for example "users.created".

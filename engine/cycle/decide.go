@@ -54,6 +54,11 @@ func (r *Runner) Decide(ctx context.Context, c engine.Cycle, beat Beat) (Plan, e
 			return Plan{}, err
 		}
 		plan.Batches = append(plan.Batches, batches...)
+		if slices.ContainsFunc(batches, func(b Batch) bool { return b.Stage >= stage(k, engine.OrderMatch) }) {
+			if err := r.survey(ctx, job, c, k); err != nil {
+				return Plan{}, err
+			}
+		}
 	}
 	plan.Destructive = d.destructive
 	return plan, r.count(ctx, job, c, nil)

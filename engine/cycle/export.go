@@ -50,11 +50,11 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 	if err != nil || len(queued) == 0 {
 		return err
 	}
-	survey, err := r.survey(ctx, job, c, b.Kind, queued)
+	now, err := r.Store.Cycle(ctx, c.Job, c.ID)
 	if err != nil {
-		return stopped(err)
+		return err
 	}
-	x := &exporter{Runner: r, evaluator: r.evaluator(job, state), cycle: c, batch: b, survey: survey}
+	x := &exporter{Runner: r, evaluator: r.evaluator(job, state), cycle: c, batch: b, survey: now.Survey[b.Kind]}
 	if err := x.mark(ctx, queued); err != nil {
 		return err
 	}

@@ -10,38 +10,31 @@ import (
 )
 
 // survey finds out, once in a cycle and before its first write, whether the target is empty: then
-// nobody has to be searched for. It is remembered with the cycle, because after a crash the target
-// holds what this very cycle created.
-func (r *Runner) survey(ctx context.Context, job *Job, c engine.Cycle, k engine.Kind, queued []engine.Queued) (engine.Survey, error) {
-	unlinked := false
-	for _, q := range queued {
-		unlinked = unlinked || q.Link == nil
-	}
-	if !unlinked || c.Kind != engine.Initial {
-		return engine.SurveySearch, nil
-	}
+// nobody has to be searched for. It is remembered with the cycle, because soon after the target holds what
+// this very cycle created.
+func (r *Runner) survey(ctx context.Context, job *Job, c engine.Cycle, k engine.Kind) error {
 	now, err := r.Store.Cycle(ctx, c.Job, c.ID)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if s, known := now.Survey[k]; known {
-		return s, nil
+	if _, known := now.Survey[k]; known || now.Kind != engine.Initial {
+		return nil
 	}
-	s := engine.SurveySearch
 	links, err := r.Store.CountLinks(ctx, c.Job, k)
 	if err != nil {
-		return "", err
+		return err
 	}
+	s := engine.SurveySearch
 	if len(links) == 0 {
 		empty, err := job.Target.Empty(ctx, k)
 		if err != nil {
-			return "", err
+			return stopped(err)
 		}
 		if empty {
 			s = engine.SurveyEmpty
 		}
 	}
-	return s, r.Store.SetSurvey(ctx, c.Job, c.ID, k, s)
+	return r.Store.SetSurvey(ctx, c.Job, c.ID, k, s)
 }
 
 // look adds to the facts what the target has: the linked object, or what matches.
