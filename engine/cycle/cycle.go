@@ -94,8 +94,9 @@ func (r *Runner) Run(ctx context.Context, id engine.JobID, cycle engine.CycleID,
 }
 
 // Begin opens a cycle of the job, or goes on with the one that a crash left open. It is an initial
-// one if the job never completed one, or if what decides about objects is not what the last cycle
-// ran with; then everything is read and evaluated anew while links stay (provisioning.md section 5).
+// one if the job never completed one, or if what decides about objects is not what all cycles since the
+// last complete one ran with; then everything is read and evaluated anew while links stay
+// (provisioning.md section 5).
 func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleID) (engine.Cycle, error) {
 	job, err := r.jobOf(id)
 	if err != nil {
@@ -106,7 +107,7 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 		return engine.Cycle{}, err
 	}
 	kind := engine.Incremental
-	if !state.InitialDone || state.Fingerprint != Fingerprint(&job.Job) {
+	if !state.InitialDone || ranOtherwise(state, job) {
 		kind = engine.Initial
 	}
 	c, err := r.Store.BeginCycle(ctx, engine.Cycle{
@@ -115,16 +116,49 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 	if err != nil {
 		return c, fmt.Errorf("begin cycle: %w", err)
 	}
-	if c.ID == cycle && kind == engine.Initial && state.InitialDone {
-		if err := r.Store.ForgetWatermarks(ctx, id); err != nil {
-			return c, err
-		}
+	if err := r.runWith(ctx, job, state, &c); err != nil {
+		return c, err
 	}
 	// What a connector counted before this cycle, a connection test for example, is not part of it.
 	job.Source.TakeRequests()
 	job.Target.TakeRequests()
 	r.log(c).Info("cycle begins", zap.String("kind", string(c.Kind)), zap.Bool("resumed", c.ID != cycle))
 	return c, nil
+}
+
+// runWith makes it durable, before the first decision, what the cycle decides by. When the cycle before
+// decided otherwise, be it a complete one, one that broke off or the first part of this one, everything is read again.
+func (r *Runner) runWith(ctx context.Context, job *Job, state engine.JobState, c *engine.Cycle) error {
+	past, now := ran(state), Fingerprint(&job.Job)
+	if len(past) > 0 && past[len(past)-1] == now {
+		return nil
+	}
+	if len(past) > 0 {
+		if err := r.Store.ForgetWatermarks(ctx, job.ID); err != nil {
+			return err
+		}
+		if err := r.Store.SetKind(ctx, job.ID, c.ID, engine.Initial); err != nil {
+			return err
+		}
+		c.Kind = engine.Initial
+	}
+	past = append(slices.DeleteFunc(past, func(f string) bool { return f == now }), now)
+	state.Fingerprint = strings.Join(past, "\n")
+	return r.Store.PutJobState(ctx, job.ID, state)
+}
+
+// ran are the fingerprints of the last complete cycle and of those begun since.
+func ran(s engine.JobState) []string {
+	if s.Fingerprint == "" {
+		return nil
+	}
+	return strings.Split(s.Fingerprint, "\n")
+}
+
+// ranOtherwise reports whether objects may have been exported by other rules than those of the job now.
+func ranOtherwise(s engine.JobState, job *Job) bool {
+	now := Fingerprint(&job.Job)
+	return slices.ContainsFunc(ran(s), func(f string) bool { return f != now })
 }
 
 // End closes a cycle: with what broke it off, or well. What a cycle learned is kept either way; the
@@ -139,8 +173,7 @@ func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.C
 	}
 	state, code, message := r.verdict(ctx, c, broke)
 	if state == engine.CycleSucceeded || state == engine.CycleEntryErrors {
-		js := engine.JobState{Fingerprint: Fingerprint(&job.Job), Described: job.Described, InitialDone: true}
-		if err := r.Store.PutJobState(ctx, c.Job, js); err != nil {
+		if err := r.ranThrough(ctx, job); err != nil {
 			return c, err
 		}
 	}
@@ -152,6 +185,20 @@ func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.C
 	r.log(c).Info("cycle ended", zap.String("state", string(ended.State)), zap.String("code", ended.ErrorCode),
 		zap.Duration("duration", ended.EndedAt.Sub(ended.StartedAt)))
 	return ended, nil
+}
+
+// ranThrough records that a cycle of the job was complete. A cycle that was begun by a process with other
+// rules than this one has was complete by neither.
+func (r *Runner) ranThrough(ctx context.Context, job *Job) error {
+	state, err := r.Store.JobState(ctx, job.ID)
+	if err != nil {
+		return err
+	}
+	past, now := ran(state), Fingerprint(&job.Job)
+	if len(past) > 0 && past[len(past)-1] != now {
+		return nil
+	}
+	return r.Store.PutJobState(ctx, job.ID, engine.JobState{Fingerprint: now, Described: job.Described, InitialDone: true})
 }
 
 // verdict is the state in which a cycle ends.
