@@ -278,8 +278,9 @@ type Cycles interface {
 
 // JobState is what a job remembers between cycles.
 type JobState struct {
-	// Fingerprint of mapping, filters and scope that the last complete cycle ran with; a change
-	// makes the next cycle an initial one that keeps links (provisioning.md section 5).
+	// Fingerprint of mapping, filters and scope that the last complete cycle ran with, and after it, each on
+	// a line of its own, those of cycles begun since. A change makes the next cycle an initial one that
+	// keeps links (provisioning.md section 5).
 	Fingerprint string
 	// Described is that mapping in words, as the caller gave it, so that a change of it can be shown
 	// before it takes effect. It is not interpreted.
