@@ -161,7 +161,7 @@ func (w *waiter) wait(ctx context.Context, v verdict, ans *answer) error {
 	d = max(d, v.least)
 	if !ok {
 		var se *engine.SourceError
-		if errors.As(v.err, &se) {
+		if asked > 0 && errors.As(v.err, &se) { // nobody waits for hours for who did not ask for it
 			late := *se
 			late.RetryAt = w.s.conn.Now().Add(d)
 			return &late
