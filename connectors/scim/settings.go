@@ -18,7 +18,6 @@ type settings struct {
 	repair     bool
 	etag       bool
 	start      shape
-	clear      string
 	expires    time.Time
 	userAgent  string
 	contentTyp string
