@@ -163,7 +163,7 @@ func (im *importer) round(ctx context.Context, f engine.Feed, st engine.FeedStat
 
 // page merges a page with what is stored and chooses what must be evaluated.
 func (im *importer) page(ctx context.Context, f engine.Feed, st engine.FeedState, p engine.Page) (engine.PageWrite, error) {
-	w := engine.PageWrite{Generation: st.Generation, Edges: p.Edges, Assignments: p.Assignments, Next: p.Next}
+	w := engine.PageWrite{Generation: st.Generation, Edges: firstLevel(p.Edges), Assignments: p.Assignments, Next: p.Next}
 	if len(p.Objects) == 0 {
 		return w, nil
 	}
@@ -195,6 +195,12 @@ func (im *importer) page(ctx context.Context, f engine.Feed, st engine.FeedState
 		}
 	}
 	return w, nil
+}
+
+// firstLevel are the edges that count: a group inside a group neither extends the scope nor is a member
+// at the target (GS-AS-2, 13.2).
+func firstLevel(edges []engine.Edge) []engine.Edge {
+	return slices.DeleteFunc(edges, func(e engine.Edge) bool { return e.Relation == engine.Member && e.To.Kind == engine.Group })
 }
 
 // settleLives reads the objects that went to the recycle bin or came back from it: the bin holds
