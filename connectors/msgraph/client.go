@@ -56,6 +56,9 @@ func (s *Source) fetch(ctx context.Context, c call, read func(*answer) error) er
 	redirects := 0
 	for {
 		ans, err := s.send(ctx, &c, w.attempt)
+		if ans != nil {
+			s.reached.Store(true)
+		}
 		var v verdict
 		switch {
 		case err != nil:
@@ -119,6 +122,11 @@ func (c *call) check(err error) verdict {
 	return verdict{ok: err == nil, err: err}
 }
 
+// maxUnreached is how often a directory is asked again that nobody has reached yet, about half a
+// minute: a wrong address or a missing network is told at once and does not get better by waiting. One that
+// was there before is waited for with all the patience there is.
+const maxUnreached = 5
+
 // A waiter counts the attempts of one call and waits between them.
 type waiter struct {
 	s       *Source
@@ -146,6 +154,8 @@ func (w *waiter) wait(ctx context.Context, v verdict, ans *answer) error {
 	status := 0
 	if ans != nil {
 		status = ans.status
+	} else if !w.s.reached.Load() {
+		v.class, v.most = "unreached", maxUnreached
 	}
 	asked := v.asked
 	if v.most > 0 {

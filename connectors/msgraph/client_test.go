@@ -139,14 +139,20 @@ func TestBrokenConnectionsAreTriedAgain(t *testing.T) {
 	}
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
-	src, err := newSource(Config{AccessToken: engine.NewSecret("a-token"), Endpoint: srv.URL, Scope: engine.ScopeAll, Patience: time.Minute}, nil, nil,
-		parts{clock: wiretest.NewClock(begin), rand: func() float64 { return 0.5 }})
+	clock := wiretest.NewClock(begin)
+	src, err := newSource(Config{AccessToken: engine.NewSecret("a-token"), Endpoint: srv.URL, Scope: engine.ScopeAll}, nil, nil,
+		parts{clock: clock, rand: func() float64 { return 0.5 }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = follow(t, src, engine.FeedUsers, "")
 	if se := wantCode(t, err, engine.CodeSourceUnavailable); !se.Transient || se.Status != 0 {
 		t.Errorf("nobody listens: %+v", se)
+	}
+	// Who was never reached is not waited for with the patience of an outage, nor asked for by Temporal.
+	se, _ := errors.AsType[*engine.SourceError](err)
+	if waited := clock.Now().Sub(begin); waited > 2*time.Minute || !se.RetryAt.IsZero() {
+		t.Errorf("nobody listens: waited %v, to be tried again at %v", waited, se.RetryAt)
 	}
 }
 

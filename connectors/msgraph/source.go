@@ -29,6 +29,7 @@ type Source struct {
 
 	users, groups selection
 	singly        atomic.Bool // $batch is not offered here
+	reached       atomic.Bool // the directory has answered before
 }
 
 var _ engine.Source = (*Source)(nil)
