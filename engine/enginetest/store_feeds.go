@@ -174,6 +174,8 @@ func feedTests() []storeTest {
 			c.equal("unseen", got(c.s.Unseen(ctx, c.job, engine.User, g, "", 10))(c), []string{"u0", "u2", "u4", "u5"})
 			c.equal("first page", got(c.s.Unseen(ctx, c.job, engine.User, g, "", 2))(c), []string{"u0", "u2"})
 			c.equal("second page", got(c.s.Unseen(ctx, c.job, engine.User, g, "u2", 2))(c), []string{"u4", "u5"})
+			c.link(user("u6"))
+			c.equal("one in the recycle bin is missed if it is linked", got(c.s.Unseen(ctx, c.job, engine.User, g, "u4", 10))(c), []string{"u5", "u6"})
 			c.equal("groups", got(c.s.Unseen(ctx, c.job, engine.Group, g, "", 10))(c), []string{"u0"})
 			known, seen, err := c.s.CountObjects(ctx, c.job, engine.User, g)
 			c.must(err)
