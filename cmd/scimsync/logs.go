@@ -60,11 +60,7 @@ object a line. It reads the state of the job directly; the service may run meanw
 			if err := checkFilter(&filter, since, time.Now()); err != nil {
 				return err
 			}
-			j, err := c.named(args)
-			if err != nil {
-				return err
-			}
-			f, err := c.loadConfig()
+			f, j, err := c.named(args)
 			if err != nil {
 				return err
 			}

@@ -29,22 +29,22 @@ func newMapping(c *console) *cobra.Command {
 
 // named loads the configuration and finds the job that the command line names. Without a name it is
 // the only job that the file has.
-func (c *console) named(args []string) (config.Job, error) {
+func (c *console) named(args []string) (*config.File, config.Job, error) {
 	f, err := c.loadConfig()
 	if err != nil {
-		return config.Job{}, err
+		return nil, config.Job{}, err
 	}
 	if len(args) == 0 {
 		if len(f.Jobs) == 1 {
-			return f.Jobs[0], nil
+			return f, f.Jobs[0], nil
 		}
-		return config.Job{}, usage("which job? %s has %s", f.Path, jobIDs(f))
+		return nil, config.Job{}, usage("which job? %s has %s", f.Path, jobIDs(f))
 	}
 	i := slices.IndexFunc(f.Jobs, func(j config.Job) bool { return j.ID == args[0] })
 	if i < 0 {
-		return config.Job{}, usage("no job %q in %s; jobs are: %s", args[0], f.Path, jobIDs(f))
+		return nil, config.Job{}, usage("no job %q in %s; jobs are: %s", args[0], f.Path, jobIDs(f))
 	}
-	return f.Jobs[i], nil
+	return f, f.Jobs[i], nil
 }
 
 // refuse ends the command because of something that it was given, other than its flags.
@@ -126,7 +126,7 @@ func newMappingShow(c *console) *cobra.Command {
 			if kind != "" && kind != kindUsers && kind != kindGroups {
 				return usage("--kind %s: must be users or groups", kind)
 			}
-			j, err := c.named(args)
+			_, j, err := c.named(args)
 			if err != nil {
 				return err
 			}

@@ -46,7 +46,7 @@ Exit code 2 for a wrong expression, 3 if it cannot be evaluated for this object.
   scimsync mapping eval webex --user 8c0a6d1e-5d0c-4c5e-9f39-1f6f2f0b6f11`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			j, err := c.named(args)
+			_, j, err := c.named(args)
 			if err != nil {
 				return err
 			}

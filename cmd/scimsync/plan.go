@@ -44,11 +44,7 @@ only read. Prints every operation with its rule and reason, and every attribute 
 written anywhere and nothing is remembered.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			j, err := c.named(args)
-			if err != nil {
-				return err
-			}
-			f, err := c.loadConfig()
+			f, j, err := c.named(args)
 			if err != nil {
 				return err
 			}

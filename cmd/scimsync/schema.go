@@ -61,7 +61,7 @@ func (c *console) importSchema(file, job string) error {
 	var j config.Job
 	if job != "" {
 		var err error
-		if j, err = c.named([]string{job}); err != nil {
+		if _, j, err = c.named([]string{job}); err != nil {
 			return err
 		}
 	}
@@ -169,7 +169,7 @@ func newSchemaExport(c *console) *cobra.Command {
 file everything that the file holds is printed again, also what has no effect here.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			j, err := c.named(args)
+			_, j, err := c.named(args)
 			if err != nil {
 				return err
 			}
