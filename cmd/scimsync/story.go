@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/scimsync/scimsync/engine"
@@ -11,7 +13,11 @@ import (
 
 // writeStory prints provisioning log rows for people: who, why, and what was written. At most max rows
 // of each kind and action are printed; the rest is counted. What needed no request is only counted.
+//
+// Rows are written by many hands at once, so they are put in an order of their own: the same day is
+// always told in the same words.
 func writeStory(w io.Writer, entries []engine.LogEntry, max int) error {
+	entries = slices.SortedStableFunc(slices.Values(entries), inOrder)
 	shown, left := map[string]int{}, map[string]int{}
 	var order []string
 	quiet := 0
@@ -42,6 +48,24 @@ func writeStory(w io.Writer, entries []engine.LogEntry, max int) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+// inOrder compares rows: people before groups before members, who leaves before who comes, then by name.
+func inOrder(a, b engine.LogEntry) int {
+	rank := func(e engine.LogEntry) int {
+		return slices.Index([]string{"deleted", "disabled", "enabled", "updated", "created", "members", "skipped", "failed", "unchanged"}, verbOf(e))
+	}
+	part := func(e engine.LogEntry) int {
+		switch {
+		case isMembership(e):
+			return 2
+		case e.Kind == engine.Group:
+			return 1
+		default:
+			return 0
+		}
+	}
+	return cmp.Or(cmp.Compare(part(a), part(b)), cmp.Compare(rank(a), rank(b)), cmp.Compare(nameOf(a), nameOf(b)))
 }
 
 // writeEvent prints one row: who and why on the first line, what was written on the lines after it.

@@ -269,7 +269,22 @@ func newLogger(l config.Log) *zap.Logger {
 	if l.Format == "json" {
 		encoder = zapcore.NewJSONEncoder(enc)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), level))
+	var sink zapcore.WriteSyncer = os.Stderr
+	if terminal(os.Stderr) {
+		sink = besideProgress{os.Stderr}
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(sink), level))
+}
+
+// besideProgress writes log lines to a terminal on which a line of progress may be drawn: it is wiped away
+// first, and drawn again below.
+type besideProgress struct{ *os.File }
+
+func (b besideProgress) Write(p []byte) (int, error) {
+	if _, err := b.File.WriteString("\r\x1b[K"); err != nil {
+		return 0, err
+	}
+	return b.File.Write(p)
 }
 
 // chosen returns the jobs named, or all enabled ones.
