@@ -47,8 +47,11 @@ func TestPlan(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("plan of a job that never ran: exit code %d\n%s", code, errw)
 	}
+	if code, out, errw := s.run("logs", "job"); code != 0 || out != "" || !strings.Contains(errw, "nothing ever ran") {
+		t.Errorf("logs of a job that never ran: exit code %d, %q, %q", code, out, errw)
+	}
 	if _, err := os.Stat(filepath.Join(s.folder, "data")); !os.IsNotExist(err) {
-		t.Error("the plan of a job that never ran made a store for it")
+		t.Error("looking at a job that never ran made a store for it")
 	}
 	var first struct {
 		Summary struct{ Users map[string]int }

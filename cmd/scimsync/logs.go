@@ -64,6 +64,10 @@ object a line. It reads the state of the job directly; the service may run meanw
 			if err != nil {
 				return err
 			}
+			if !hasStore(f) {
+				_, err := fmt.Fprintf(c.err, "job %s has no log: nothing ever ran with dataDir %s\n", j.ID, f.DataDir)
+				return err
+			}
 			s, err := store.Open(cmd.Context(), f.Store.URL, f.DataDir)
 			if err != nil {
 				return &exitError{exitConnection, err}
