@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -111,9 +112,16 @@ func (c *Client) find(ctx context.Context, k engine.Kind, by []engine.Value) ([]
 			return found, v.Path, nil
 		}
 	}
-	if doubt != nil && c.set.Match.ScanFallback {
-		if f, ok := errors.AsType[*engine.TargetError](doubt); ok && f.Code == engine.CodeFilterUnsupported {
+	if f, ok := errors.AsType[*engine.TargetError](doubt); ok && f.Code == engine.CodeFilterUnsupported {
+		if c.set.Match.ScanFallback {
 			return c.scan(ctx, k, by)
+		}
+		// The name of a group may well have quotes in it, and groups are few enough to look at all of them. A
+		// listing that cannot be trusted leaves the doubt.
+		if k == engine.Group && slices.ContainsFunc(by, c.untrusted) {
+			if found, path, err := c.scan(ctx, k, by); err == nil || ctx.Err() != nil {
+				return found, path, err
+			}
 		}
 	}
 	return nil, engine.Path{}, doubt

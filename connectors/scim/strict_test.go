@@ -42,3 +42,32 @@ func TestStrictGroup(t *testing.T) {
 		t.Errorf("sent %d requests, the last %s", len(got), got[len(got)-1].body)
 	}
 }
+
+// TestGroupWithQuotes finds out by a listing what an empty answer to a search does not tell (9.4, 9.7).
+func TestGroupWithQuotes(t *testing.T) {
+	odd := []engine.Value{val("displayName", `Team "Blue"`)}
+	there := `{"id":"g7","displayName":"team \"blue\""}`
+	for _, c := range []struct {
+		name   string
+		script []step
+		want   string // id; "" for none
+		code   engine.Code
+	}{
+		{"absent", []step{none, ok(list(`{"id":"g1","displayName":"Team"}`))}, "", ""},
+		{"there all the same", []step{none, ok(list(there))}, "g7", ""},
+		{"refused and absent", []step{refused(400, "invalidFilter", "cannot parse"), none}, "", ""},
+		{"no listing", []step{none, refused(403, "", "no")}, "", engine.CodeFilterUnsupported},
+		{"listing cut short", []step{none, ok(`{"totalResults":9,"Resources":[{"id":"g1","displayName":"Team"}]}`), ok(`{"totalResults":9,"Resources":[]}`)}, "", engine.CodeFilterUnsupported},
+	} {
+		client, _ := newFake(t, nil, c.script...)
+		found, _, err := client.Find(t.Context(), engine.Group, odd)
+		if c.code != "" {
+			wantError(t, err, engine.OutcomeEscrow, c.code)
+			continue
+		}
+		noError(t, err)
+		if (len(found) == 0) != (c.want == "") || len(found) > 0 && found[0].ID != c.want {
+			t.Errorf("%s: found %v, want %q", c.name, found, c.want)
+		}
+	}
+}
