@@ -311,8 +311,12 @@ func (recorder) Intercept(next khttp.Pipeline, index int, req *http.Request) (*h
 	return res, nil
 }
 
-// isJSON reports whether an answer says that it is JSON.
-func isJSON(h http.Header) bool {
+// isJSON reports whether an answer says that it is JSON. One that says nothing, or text, may be: that it is
+// complete is found when it is read.
+func isJSON(h http.Header, body []byte) bool {
 	t, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if h.Get("Content-Type") == "" || t == "text/plain" {
+		return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))
+	}
 	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
 }

@@ -14,6 +14,9 @@ import (
 // maxDepth is how deep the JSON of an answer may nest; what Graph sends nests to about six.
 const maxDepth = 64
 
+// bom is a byte order mark, which some servers and proxies put in front of UTF-8.
+const bom = "\xef\xbb\xbf"
+
 // A list is one page of a collection. Its items keep apart what is absent, null and a value: an
 // absent property has no key, a null one has nil (GS-HT-1).
 type list struct {
@@ -89,10 +92,10 @@ func readObject(a *answer) (map[string]any, error) {
 }
 
 func decode(a *answer, into any) error {
-	if !isJSON(a.header) {
+	body := bytes.TrimPrefix(a.body, []byte(bom))
+	if !isJSON(a.header, body) {
 		return &damaged{"the answer is no JSON"}
 	}
-	body := bytes.TrimPrefix(a.body, []byte("\xef\xbb\xbf"))
 	if wire.CheckDepth(body, maxDepth) != nil {
 		return &damaged{"the JSON nests too deeply"}
 	}

@@ -1,6 +1,7 @@
 package msgraph
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -42,6 +43,7 @@ func (e *graphError) code() string {
 // errorCodes are the codes of an error body at every depth, the outermost first. The inner object is
 // spelled innerError or innererror and may nest (section 18). A body that is no JSON has none.
 func errorCodes(body []byte) []string {
+	body = bytes.TrimPrefix(body, []byte(bom))
 	if wire.CheckDepth(body, 32) != nil {
 		return nil
 	}
@@ -171,7 +173,7 @@ func (c *call) notFound(codes []string) verdict {
 	case c.place == atObject:
 		e := c.fail(engine.CodeSourceUnavailable, 404, codes, "Graph did not say whether the object exists; the next cycle asks again")
 		e.Transient = true
-		return verdict{again: true, class: "404", most: 3, err: e}
+		return verdict{again: true, class: "404 of an object", most: 3, err: e}
 	default:
 		return verdict{err: c.fail(engine.CodeSourceQuery, 404, codes, "the endpoint is no Microsoft Graph root; check endpoint and cloud")}
 	}

@@ -81,6 +81,13 @@ func (s *Source) readLive(ctx context.Context, k engine.Kind, ids []string) (fou
 func (s *Source) readBinned(ctx context.Context, k engine.Kind, ids []string) (found []engine.Object, missing []string, err error) {
 	items, err := s.read(ctx, call{place: atObject, template: "directory/deletedItems/{id}", permission: s.binPermission(k)},
 		ids, func(id string) (string, string) { return "directory/deletedItems/" + url.PathEscape(id), "" })
+	if se, ok := errors.AsType[*engine.SourceError](err); ok && se.Status == http.StatusNotFound && se.Transient {
+		// Not a matter of these objects, and waiting does not help: there is no recycle bin to look into.
+		refused := *se
+		refused.Transient = false
+		refused.Message = "read directory/deletedItems: the endpoint does not say who was deleted; check that it is a Microsoft Graph root (HTTP 404)"
+		return nil, nil, &refused
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -106,7 +106,7 @@ func TestBatchPartsAreJudgedSingly(t *testing.T) { // GS-BA-2
 		{"unavailable", func(string) (int, string, string) { return 503, ``, `"PGh0bWw+"` }, "", time.Second, 1},
 		{"unanswered", func(string) (int, string, string) { return 0, "", "" }, "", time.Second, 1},
 		{"about another object", func(string) (int, string, string) { return 200, "", `{"id":"y"}` }, "", time.Second, 1},
-		{"a 404 of something else", func(string) (int, string, string) { return 404, "", `{"error":{"code":"UnknownError"}}` }, "", 20 * time.Second, 1},
+		{"a 404 of something else", func(string) (int, string, string) { return 404, "", `{"error":{"code":"UnknownError"}}` }, "", time.Second, 1},
 		{"forbidden", func(string) (int, string, string) { return 403, "", `{"error":{"code":"Authorization_RequestDenied"}}` }, engine.CodeSourceForbidden, 0, 0},
 	} {
 		batches, again := 0, 0
@@ -172,6 +172,52 @@ func TestWithoutBatchObjectsAreReadSingly(t *testing.T) {
 		}
 		if batches != 1 {
 			t.Errorf("%d: $batch was tried %d times", status, batches)
+		}
+	}
+}
+
+// A directory without a recycle bin is found out in seconds, and is no error that passes.
+func TestNoRecycleBin(t *testing.T) {
+	t.Parallel()
+	src, s := scripted(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "deletedItems") {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(404)
+		fmt.Fprint(w, "\xef\xbb\xbf"+`{"error":{"code":"Request_ResourceNotFound","message":"x"}}`)
+	})
+	_, err := src.Lookup(t.Context(), engine.User, []string{mira})
+	if se := wantCode(t, err, engine.CodeSourceUnavailable); se.Transient || se.Status != 404 {
+		t.Errorf("got %+v", se)
+	}
+	if waited := s.clock.Now().Sub(begin); waited > time.Minute {
+		t.Errorf("waited %v", waited)
+	}
+}
+
+// A server may forget to say that its JSON is JSON.
+func TestJSONWithoutMediaType(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		mediaType, body string
+		good            bool
+	}{
+		{"text/plain; charset=utf-8", `{"id":"x1"}`, true},
+		{"", ` {"id":"x1"}`, true},
+		{"application/json", "\xef\xbb\xbf" + `{"id":"x1"}`, true},
+		{"text/html", `{"id":"x1"}`, false},
+		{"text/plain", `<html>`, false},
+		{"text/plain", `{"id":"x1"`, false},
+	} {
+		src, _ := scripted(t, func(n int, w http.ResponseWriter, r *http.Request) {
+			w.Header()["Content-Type"] = []string{c.mediaType}
+			fmt.Fprint(w, c.body)
+		})
+		found, err := src.Lookup(t.Context(), engine.User, []string{"x1"})
+		if c.good != (err == nil && len(found) == 1) {
+			t.Errorf("%q %q: got %v, %v", c.mediaType, c.body, found, err)
 		}
 	}
 }
