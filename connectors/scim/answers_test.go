@@ -271,8 +271,10 @@ func FuzzParse(f *testing.F) {
 		`{"name.givenName":"x","urn:a:b":{"c":1},"urn:a:b:d":2,"manager":["x"]}`, `{"schemas":["` + errorURN + `"],"Errors":[{"description":"x"}]}`, "<html>", ""} {
 		f.Add([]byte(s))
 	}
+	f.Add([]byte(bom + noorJSON))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := parseJSON(body, limits{depth: 64, items: 1 << 20, names: 1 << 20})
+		body = bytes.TrimPrefix(body, []byte(bom))
 		if json.Valid(body) != (err == nil) && err != errTooDeep {
 			t.Fatalf("%q: encoding/json says %t, we say %v", body, json.Valid(body), err)
 		}

@@ -25,8 +25,12 @@ var (
 	errTooLarge = errors.New("the JSON text has too many elements")
 )
 
+// bom is the byte order mark of UTF-8.
+const bom = "\xef\xbb\xbf"
+
 // parseJSON reads one JSON text (RFC 8259) into [object], []any, string, bool, [number] and nil.
-// Nothing lenient happens here: comments, trailing commas and text behind the value are errors.
+// Nothing lenient happens here: comments, trailing commas and text behind the value are errors. Only a byte
+// order mark is passed over, which RFC 8259 section 8.1 allows.
 //
 // It exists beside encoding/json because answers come from strangers and there are many of them: it
 // keeps the digits of numbers, bounds depth and sizes while it reads, leaves the making of maps to
@@ -34,7 +38,7 @@ var (
 func parseJSON(body []byte, lim limits) (any, error) {
 	var fields [32]field
 	var items [16]any
-	p := jsonReader{text: string(body), lim: lim, fields: fields[:0], items: items[:0]}
+	p := jsonReader{text: strings.TrimPrefix(string(body), bom), lim: lim, fields: fields[:0], items: items[:0]}
 	p.space()
 	v, err := p.value(0)
 	if err != nil {
