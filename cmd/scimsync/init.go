@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scimsync/scimsync/config"
+	"github.com/scimsync/scimsync/connectors/scim"
 )
 
 func newInit(c *console) *cobra.Command {
@@ -17,6 +20,9 @@ func newInit(c *console) *cobra.Command {
 		Use:   "init",
 		Short: "Write a commented scimsync.yaml to start from",
 		RunE: func(*cobra.Command, []string) error {
+			if o.Target == "scim" && o.App != "" && !slices.Contains(scim.Apps(), o.App) {
+				return usage("--app %s: no such preset; use one of %s, or leave it out", o.App, strings.Join(scim.Apps(), ", "))
+			}
 			text, err := config.Template(o)
 			if err != nil {
 				return usage("%v", err)

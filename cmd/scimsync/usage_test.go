@@ -16,6 +16,7 @@ func TestWrongUsage(t *testing.T) {
 		"sandbox grap":       `unknown command "grap" for "scimsync sandbox"; did you mean graph?`,
 		"version 2":          `unknown command "2" for "scimsync version"; see`,
 		"run --twice":        "unknown flag: --twice; see",
+		"init --app webx":    "--app webx: no such preset; use one of aws-iic, ",
 		"check --output xml": "--output xml: must be table or json; see",
 	} {
 		code, out, errs := runCommand(t, "", strings.Fields(line)...)

@@ -161,7 +161,7 @@ capabilities: {filterPaths: false}
 }
 
 func TestEveryPresetIsValid(t *testing.T) {
-	for _, name := range presetNames() {
+	for _, name := range Apps() {
 		cfg := bearer("https://scim.example.net/v2")
 		cfg.App = name
 		if _, err := New(cfg, nil, nil); err != nil {

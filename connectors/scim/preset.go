@@ -36,7 +36,8 @@ var presets = map[string]preset{
 	"generic":    {profile: Entra, removeStyle: "auto"},
 }
 
-func presetNames() []string { return slices.Sorted(maps.Keys(presets)) }
+// Apps are the names of the presets, in order.
+func Apps() []string { return slices.Sorted(maps.Keys(presets)) }
 
 // fill sets what c leaves open.
 func (p preset) fill(c *Config) {

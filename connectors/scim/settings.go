@@ -50,7 +50,7 @@ func resolve(cfg Config) (settings, error) {
 	if cfg.App != "" {
 		p, ok := presets[cfg.App]
 		if !ok {
-			wrong("app: no preset is called %q; use one of %s, or leave it out", cfg.App, strings.Join(presetNames(), ", "))
+			wrong("app: no preset is called %q; use one of %s, or leave it out", cfg.App, strings.Join(Apps(), ", "))
 		} else {
 			p.fill(&s.Config)
 			dialect062 = p.dialect062
