@@ -66,7 +66,7 @@ func newClient(cfg Config, hc *http.Client, lg *zap.Logger, clock wire.Clock, ra
 	c.auth = newAuthorizer(&set, c.conn, c.red)
 	c.breaker.clock, c.tally.clock = clock, clock
 	c.lessons.start(set.start)
-	c.members.perPatch = set.Members.PerPatch
+	c.members.perAdd, c.members.perRemove = set.Members.PerPatch, set.Members.PerPatch
 	c.buckets.write = bucket(set.Rates.Write)
 	c.buckets.createUser = bucket(set.Rates.CreateUser)
 	c.buckets.groupPatch = bucket(set.Rates.GroupPatch)

@@ -155,7 +155,7 @@ func (m *changingMembers) test(ctx context.Context, ids []string) ([]string, err
 func (m *changingMembers) wiped(ctx context.Context, lost []string) error {
 	back := &changingMembers{c: m.c, group: m.group, sh: m.sh, answers: map[string]error{}}
 	for rest := lost; len(rest) > 0; {
-		n := min(m.c.members.batch(), len(rest))
+		n := min(m.c.members.batch(false), len(rest))
 		if err := back.batch(ctx, rest[:n]); err != nil {
 			m.c.log.Error("members that the target removed unasked could not all be added back", zap.Int("count", len(rest)))
 			break

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/scimsync/scimsync/engine"
@@ -18,22 +19,30 @@ const giveUpAfter = 5
 
 // memberMemory is what was learned about changes of members on this connection.
 type memberMemory struct {
-	mu       sync.Mutex
-	perPatch int
-	removal  removalState
-	unclear  int // tests of the guard that told nothing
+	mu                sync.Mutex
+	perAdd, perRemove int // members of one PATCH; servers limit the two differently
+	removal           removalState
+	unclear           int // tests of the guard that told nothing
 }
 
-func (m *memberMemory) batch() int {
+func (m *memberMemory) batch(remove bool) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.perPatch
+	return *m.per(remove)
 }
 
-func (m *memberMemory) lower(n int) {
+func (m *memberMemory) lower(remove bool, n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.perPatch = max(1, min(m.perPatch, n))
+	per := m.per(remove)
+	*per = max(1, min(*per, n))
+}
+
+func (m *memberMemory) per(remove bool) *int {
+	if remove {
+		return &m.perRemove
+	}
+	return &m.perAdd
 }
 
 // changingMembers is one call of AddMembers or RemoveMembers.
@@ -89,7 +98,7 @@ func (c *Client) changeMembers(ctx context.Context, group string, members []stri
 		left = append(left, id)
 	}
 	for len(left) > 0 {
-		n := min(m.c.members.batch(), len(left))
+		n := min(m.c.members.batch(m.remove), len(left))
 		if err := m.batch(ctx, left[:n]); err != nil {
 			return m.answers, c.settled(ctx, err)
 		}
@@ -164,7 +173,7 @@ func (m *changingMembers) batch(ctx context.Context, ids []string) error {
 			return err
 		}
 	}
-	if len(ids) > 1 && (len(ids) > m.c.members.batch() || len(m.body(ids)) > maxMemberBody) {
+	if len(ids) > 1 && (len(ids) > m.c.members.batch(m.remove) || len(m.body(ids)) > maxMemberBody) {
 		return m.halves(ctx, ids)
 	}
 	err := m.send(ctx, ids)
@@ -182,7 +191,7 @@ func (m *changingMembers) batch(ctx context.Context, ids []string) error {
 			return err
 		}
 	case s == http.StatusRequestEntityTooLarge && len(ids) > 1:
-		m.c.members.lower(len(ids) / 2)
+		m.c.members.lower(m.remove, len(ids)/2)
 		return m.halves(ctx, ids)
 	case s == http.StatusBadRequest || s == http.StatusUnprocessableEntity || s == http.StatusNotImplemented:
 		if m.repair(f, len(ids)) {
@@ -198,10 +207,17 @@ func (m *changingMembers) batch(ctx context.Context, ids []string) error {
 	default: // the group, the method or the caller is refused, not a member
 		return m.refuse(ids, f)
 	}
-	if len(ids) > 1 {
-		return m.halves(ctx, ids)
+	if len(ids) == 1 {
+		return m.single(ctx, ids[0], f)
 	}
-	return m.single(ctx, ids[0], f)
+	if err := m.halves(ctx, ids); err != nil {
+		return err
+	}
+	formal := f.status == http.StatusBadRequest || f.status == http.StatusUnprocessableEntity
+	if formal && !slices.ContainsFunc(ids, func(id string) bool { return m.answers[id] != nil }) {
+		m.c.members.lower(m.remove, (len(ids)+1)/2) // it was not a member: there were too many
+	}
+	return nil
 }
 
 func (m *changingMembers) halves(ctx context.Context, ids []string) error {

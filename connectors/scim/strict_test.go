@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,5 +70,44 @@ func TestGroupWithQuotes(t *testing.T) {
 		if (len(found) == 0) != (c.want == "") || len(found) > 0 && found[0].ID != c.want {
 			t.Errorf("%s: found %v, want %q", c.name, found, c.want)
 		}
+	}
+}
+
+// TestLimitLearned changes members at servers that refuse more than so many at once with a plain 400: after the
+// first halving they get as many as they take, and a member that is refused for itself teaches nothing.
+func TestLimitLearned(t *testing.T) {
+	tooMany := refused(400, "invalidValue", "too many values")
+	c, f := newFake(t, func(cfg *Config) { cfg.Profile = RFC7644 }, tooMany, done, done, done, done, done, done)
+	for _, n := range []int{100, 100} {
+		answers, err := c.AddMembers(t.Context(), "g1", numbered(n))
+		noError(t, err)
+		if bad := failedMembers(answers); len(bad) > 0 {
+			t.Fatalf("%v failed", bad)
+		}
+	}
+	_, err := c.RemoveMembers(t.Context(), "g1", numbered(100)) // has a limit of its own
+	noError(t, err)
+	_, err = c.AddMembers(t.Context(), "g2", numbered(30))
+	noError(t, err)
+	var sizes []int
+	for _, s := range f.sent() {
+		ids, _ := memberOps(t, s.body)
+		sizes = append(sizes, len(ids))
+	}
+	if want := []int{100, 50, 50, 50, 50, 100, 30}; !slices.Equal(sizes, want) {
+		t.Errorf("batches of %v, want %v", sizes, want)
+	}
+
+	unknown := refused(400, "invalidValue", "no such user")
+	c, f = newFake(t, func(cfg *Config) { cfg.Profile = RFC7644 }, unknown, done, unknown, ok(noorJSON), done)
+	answers, err := c.AddMembers(t.Context(), "g1", numbered(2))
+	noError(t, err)
+	if bad := failedMembers(answers); len(bad) != 1 {
+		t.Fatalf("%v failed, want one", bad)
+	}
+	_, err = c.AddMembers(t.Context(), "g2", numbered(2))
+	noError(t, err)
+	if ids, _ := memberOps(t, f.sent()[4].body); len(ids) != 2 {
+		t.Errorf("a batch of %d after one bad member", len(ids))
 	}
 }
