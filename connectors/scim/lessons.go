@@ -55,7 +55,7 @@ func (c *Client) proved(r repair, object string) {
 		l.proofs[r.name] = object
 	case first != object:
 		l.shape = learned
-		clear(l.proofs)
+		delete(l.proofs, r.name)
 		c.log.Info("learned the shape of requests that this target accepts", zap.String("repair", r.name))
 	}
 }

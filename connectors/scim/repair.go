@@ -28,11 +28,24 @@ func (c *Client) repairUpdate(k engine.Kind, f *failure, changes []engine.Attrib
 		return repair{}, false
 	}
 	for _, r := range c.candidates(k, f, changes, sh) {
-		if !tried(used, r.name) && !tried(used, opposite(r.name)) {
+		// Undoing the last repair would only turn back and forth. Undoing an earlier one may be right: it
+		// was made before the one that helped.
+		if !tried(used, r.name) && (len(used) == 0 || used[len(used)-1].name != opposite(r.name)) {
 			return r, true
 		}
 	}
 	return repair{}, false
+}
+
+// lasting are the repairs that were not undone by a later one.
+func lasting(used []repair) []repair {
+	var out []repair
+	for i, r := range used {
+		if !tried(used[i+1:], opposite(r.name)) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // opposite names the repair that undoes another, so that a request is not turned back and forth.
@@ -78,6 +91,7 @@ func (c *Client) candidates(k engine.Kind, f *failure, changes []engine.Attribut
 
 	// A server that names the operation means the operation.
 	add(has.add && (word == "invalidSyntax" || word == "") && about("\"add\"", "'add'", "add is"), "R2 replace for add", true, func(s *shape) { s.noAdd = true })
+	add(!sh.lowerOps && (word == "invalidSyntax" || word == "") && about("\"op\"", "op ", "operation", "enum", "valid choice") && !about("boolean", "active"), "R2 lower case", true, func(s *shape) { s.lowerOps = true })
 
 	booleans := word == "invalidValue" || about("boolean", "bool") || about("active") && general || has.alone && general
 	add(has.boolean && booleans && sh.textBooleans, "R1 booleans", true, func(s *shape) { s.textBooleans = false })

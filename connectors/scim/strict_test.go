@@ -111,3 +111,45 @@ func TestLimitLearned(t *testing.T) {
 		t.Errorf("a batch of %d after one bad member", len(ids))
 	}
 }
+
+// TestRepairsTogether disables people at a server that takes neither capitalised operations nor texts for
+// booleans and complains about one at a time, in either order and with or without words.
+func TestRepairsTogether(t *testing.T) {
+	boolean, operation := refused(400, "invalidValue", "active must be a boolean"), refused(400, "invalidSyntax", "op Replace is not a valid choice")
+	const good = `PATCH [{"op":"replace","path":"active","value":false}]`
+	leave := func(t *testing.T, c *Client, id string) {
+		t.Helper()
+		_, err := c.Update(t.Context(), engine.User, id, []engine.AttributeChange{disable})
+		noError(t, err)
+	}
+	last := func(t *testing.T, f *fake) {
+		t.Helper()
+		got := f.sent()
+		if s := "PATCH " + operations(got[len(got)-1].body); s != good {
+			t.Errorf("sent %s, want %s", s, good)
+		}
+	}
+	t.Run("both are learned by the second", func(t *testing.T) {
+		c, f := newFake(t, nil, boolean, operation, inactive("a"), boolean, operation, inactive("b"), inactive("c"))
+		for _, id := range []string{"a", "b", "c"} {
+			leave(t, c, id)
+		}
+		last(t, f)
+	})
+	t.Run("only the operation is left", func(t *testing.T) {
+		c, f := newFake(t, func(cfg *Config) { cfg.User.ActiveEncoding = "bool" }, operation, inactive("a"))
+		leave(t, c, "a")
+		last(t, f)
+	})
+	t.Run("led astray by a bare refusal", func(t *testing.T) {
+		c, f := newFake(t, func(cfg *Config) { cfg.User.ActiveEncoding = "bool" }, refused(400, "invalidSyntax", ""), refused(400, "invalidSyntax", ""), boolean, inactive("a"))
+		leave(t, c, "a")
+		last(t, f)
+	})
+}
+
+// operations is what a PATCH asks for.
+func operations(body string) string {
+	_, ops, _ := strings.Cut(body, `"Operations":`)
+	return strings.TrimSuffix(ops, "}")
+}

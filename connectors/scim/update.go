@@ -319,7 +319,7 @@ func (u *updating) write(ctx context.Context, changes []engine.AttributeChange) 
 		if err == nil {
 			got, err := u.answer(ctx, rep, changes, &sh)
 			if err == nil {
-				for _, r := range used {
+				for _, r := range lasting(used) {
 					c.proved(r, string(u.k)+u.id)
 				}
 			}
