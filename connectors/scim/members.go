@@ -55,7 +55,9 @@ type changingMembers struct {
 	tested  bool  // the guard has allowed value lists for this call
 	answers map[string]error
 
-	exists    bool // the group was seen to exist after a 404
+	guessed   *scimError // what the server said before repairs that are guesses, until it is known whether they helped
+	before    int        // repairs that were no guesses
+	exists    bool       // the group was seen to exist after a 404
 	succeeded bool
 	singles   int // single members that failed in a row
 	used      []repair
@@ -178,7 +180,7 @@ func (m *changingMembers) batch(ctx context.Context, ids []string) error {
 	}
 	err := m.send(ctx, ids)
 	if err == nil {
-		m.succeeded, m.singles = true, 0
+		m.succeeded, m.guessed, m.singles = true, nil, 0
 		return nil
 	}
 	f := asFailure(err)
@@ -319,17 +321,22 @@ func (m *changingMembers) memberGone(ctx context.Context, id string) (bool, erro
 func (m *changingMembers) repair(f *failure, n int) bool {
 	c := m.c
 	word := f.said.scimType
+	if m.guessed != nil && (m.guessed.scimType != word || m.guessed.detail != f.said.detail) {
+		m.guessed = nil // it complains about something else now
+	}
 	if word == "noTarget" || word == "uniqueness" || len(m.used) >= maxRepairs {
 		return false
 	}
-	silent := word == "" && f.said.detail == "" // a bare status
 	formal := word == "invalidSyntax" || word == "invalidPath" || f.status == http.StatusNotImplemented ||
 		f.said.says("operation", "path", "filter", "enum", "not a valid choice", "unsupported", "not supported")
-	if c.set.repair && !m.sh.lowerOps && !tried(m.used, "R2 lower case") && (word == "invalidSyntax" || f.said.says("operation", "enum", "valid choice", "\"op\"") || silent && !m.succeeded) {
+	if c.set.repair && !m.sh.lowerOps && !tried(m.used, "R2 lower case") && (word == "invalidSyntax" || f.said.says("operation", "enum", "valid choice", "\"op\"")) {
 		return m.use(repair{"R2 lower case", func(s *shape) { s.lowerOps = true }, true})
 	}
 	if c.set.repair && m.sh.nullRef && !tried(m.used, "R5 no $ref") && f.said.says("$ref", "null") {
 		return m.use(repair{"R5 no $ref", func(s *shape) { s.nullRef = false }, true})
+	}
+	if c.set.repair && word == "" && f.status != http.StatusNotImplemented && !m.succeeded && m.guess(f) {
+		return true
 	}
 	auto := c.set.repair || c.set.Members.RemoveStyle == "auto"
 	if !m.remove || !auto || tried(m.used, "R5 filter") || tried(m.used, "R5 value list") || m.succeeded {
@@ -345,6 +352,31 @@ func (m *changingMembers) repair(f *failure, n int) bool {
 		return false
 	}
 	return m.use(repair{"R5 value list", func(s *shape) { s.removeByFilter = false }, true})
+}
+
+// guess tries what strict servers refuse most often, one on top of the other. If nothing helps, what follows
+// goes out as before: it was about the members.
+func (m *changingMembers) guess(f *failure) bool {
+	if m.guessed == nil {
+		m.guessed, m.before = &f.said, len(m.used)
+	}
+	switch {
+	case !m.sh.lowerOps && !tried(m.used, "R2 lower case"):
+		return m.use(repair{"R2 lower case", func(s *shape) { s.lowerOps = true }, true})
+	case m.sh.nullRef && !m.byFilter() && !tried(m.used, "R5 no $ref"):
+		return m.use(repair{"R5 no $ref", func(s *shape) { s.nullRef = false }, true})
+	}
+	for i := m.before; i < len(m.used); i++ {
+		switch m.used[i].name {
+		case "R2 lower case":
+			m.sh.lowerOps = false
+		case "R5 no $ref":
+			m.sh.nullRef = true
+		}
+		m.used[i].learnable = false // tried, and in vain
+	}
+	m.before = len(m.used)
+	return false
 }
 
 func (m *changingMembers) use(r repair) bool {

@@ -110,6 +110,10 @@ func (c *Client) candidates(k engine.Kind, f *failure, changes []engine.Attribut
 	filters := word == "invalidPath" || word == "invalidFilter" || word == "" && about("path", "filter", "[") || f.status == http.StatusNotImplemented
 	add(has.absent && word == "noTarget", "R4 whole element", false, func(s *shape) { s.wholeElement = true })
 	add(has.typed && (filters || word == "noTarget"), "R4 whole list", word != "noTarget", func(s *shape) { s.filterPaths = false })
+
+	// Nothing that the answer names: what strict servers refuse most often, in turn.
+	add(general && has.absent, "R4 whole element", false, func(s *shape) { s.wholeElement = true })
+	add((word == "" || word == "invalidSyntax") && !sh.lowerOps, "R2 lower case", true, func(s *shape) { s.lowerOps = true })
 	return out
 }
 

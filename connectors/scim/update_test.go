@@ -112,8 +112,9 @@ func TestOneBadAttributeIsSingledOut(t *testing.T) {
 	if !strings.Contains(te.Detail, "nickName was refused") {
 		t.Errorf("got %q, want the attribute named", te.Detail)
 	}
-	if got := bodies(f); !strings.Contains(got[1], "userName") || strings.Contains(got[1], "title") {
-		t.Errorf("the name does not go first and alone: %s", got[1])
+	// The second is the whole in the shape that strict servers want.
+	if got := bodies(f); !strings.Contains(got[2], "userName") || strings.Contains(got[2], "title") || !strings.Contains(got[2], "Replace") {
+		t.Errorf("the name does not go first and alone: %s", got[2])
 	}
 
 	c, f = newFake(t, func(cfg *Config) { cfg.Repair = "off" })
