@@ -45,13 +45,49 @@ type Options struct {
 	// MissingIsError makes a linked object that is gone from the target a failure instead of a
 	// reason to create it again (onTargetMissing: error, compat: entra).
 	MissingIsError bool
+	// OutOfScope, Blocked and Recycled say what happens to the account of somebody who was unassigned or
+	// filtered out, whose sign-in was blocked, who was soft-deleted at the source (section 12). The zero
+	// value disables. SkipOutOfScope, SkipDisableWhenBlocked and SkipDisableWhenRecycled are older words for LeaveNothing.
+	OutOfScope, Blocked, Recycled LeaveRule
+	// Nested says what becomes of groups inside groups (13.2); "" means ignore.
+	Nested NestedGroups
 	// GroupOutOfScope says what happens to a group that left the scope; "" means delete (G7).
 	GroupOutOfScope GroupAction
 	// RequireRole ignores assignments with the default access role (GS-AS-4).
 	RequireRole bool
 	// Deletions is the guard against accidental deletion (section 18).
 	Deletions DeletionGuard
+	// Quarantine is how failures of objects put the whole job into quarantine.
+	Quarantine QuarantinePreset
+	// PruneEscrows does in an initial cycle what Entra does when so many objects fail: their failures are dropped and the
+	// job is paused at its end (escrowsPruned).
+	PruneEscrows bool
 }
+
+// LeaveAction is what happens to an account whose owner left.
+type LeaveAction string
+
+const (
+	LeaveDisable       LeaveAction = "disable" // also ""
+	LeaveDelete        LeaveAction = "delete"
+	LeaveNothing       LeaveAction = "nothing"
+	LeaveDisableDelete LeaveAction = "disableThenDeleteAfter" // disable now, delete when Grace is over
+)
+
+// LeaveRule is a LeaveAction with its grace time.
+type LeaveRule struct {
+	Action LeaveAction
+	Grace  time.Duration
+}
+
+// NestedGroups is what becomes of groups inside of groups.
+type NestedGroups string
+
+const (
+	NestedIgnore    NestedGroups = "ignore"    // only the first level counts, as in Entra
+	NestedExpand    NestedGroups = "expand"    // everybody below is assigned, and a direct member at the target
+	NestedAsMembers NestedGroups = "asMembers" // the inner group is a member at the target, when it is provisioned itself
+)
 
 // GroupAction is what happens to the group object at the target when the group leaves the scope.
 type GroupAction string
@@ -59,16 +95,30 @@ type GroupAction string
 const (
 	GroupDelete GroupAction = "delete"
 	GroupLeave  GroupAction = "leave"
+	GroupEmpty  GroupAction = "empty" // its members are removed, the group stays
 )
 
 // DeletionGuard is accidental deletion prevention. The zero value asks for the default threshold.
 type DeletionGuard struct {
 	// Off switches the guard off.
 	Off bool
-	// Threshold is the number of disables and deletes that one cycle may carry out; 0 asks for
-	// min(500, max(5, 10 % of the managed objects)) (18.7).
+	// Threshold is the number of disables and deletes that one cycle may carry out. With neither it nor
+	// Percent set it is min(500, max(5, 10 % of the managed objects)) (18.7).
 	Threshold int
+	// Percent is the share of the managed objects that one cycle may disable and delete; 0 sets no such limit. With
+	// both set the smaller limit counts.
+	Percent float64
+	// Removals is the guard of memberships.
+	Removals RemovalGuard
 }
+
+// QuarantinePreset names the numbers by which failures put a job into quarantine (17.1).
+type QuarantinePreset string
+
+const (
+	PresetAdaptive QuarantinePreset = "adaptive" // also ""
+	PresetEntra    QuarantinePreset = "entra"
+)
 
 // CycleID names one cycle.
 type CycleID string
@@ -149,7 +199,7 @@ const (
 	BucketUnchanged = "unchanged"
 	BucketSkipped   = "skipped"
 	BucketFailed    = "failed"
-	BucketHeld      = "held"
+	BucketHeld      = "held" // waits for approval
 )
 
 // Counters that belong to no kind.

@@ -38,7 +38,14 @@ type Link struct {
 	Exported map[string]any
 	// Verify asks for a read of the target before the next decision about this object: its state
 	// there is in doubt.
-	Verify    bool
+	Verify bool
+	// DeleteAt is when an account that was disabled is to be deleted; zero for never. [Link.Left] says why it was
+	// disabled.
+	DeleteAt time.Time
+	Left     Reason
+	// Recreated are the moments, newest last, at which the account was created anew because it was gone
+	// from the target (U33).
+	Recreated []time.Time
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	// LastCycle and LastBucket tell in which bucket the object was last counted, so that a

@@ -54,6 +54,9 @@ type Relation string
 const (
 	Member  Relation = "member"  // from a group to a user or group
 	Manager Relation = "manager" // from a user to the manager
+	// Direct edges are members as the source has them, of jobs that expand nested groups. Their Member
+	// edges are derived, see [Feeds.Expand].
+	Direct Relation = "direct"
 )
 
 // Edge is one reference between two source objects.
@@ -122,4 +125,6 @@ type FeedState struct {
 	// Selection is the fingerprint of the attributes that the round asks for. A watermark is only
 	// good for the selection it was obtained with (GS-CF-1).
 	Selection string
+	// Suspect: the open round lacks too much of what was known to be believed, see [Holds.MarkSuspect].
+	Suspect bool
 }

@@ -60,6 +60,10 @@ const (
 	Excluded          Reason = "Excluded"
 	UnsupportedMember Reason = "UnsupportedMember"
 	LockedByOther     Reason = "LockedByOther"
+	RejectedByAdmin   Reason = "RejectedByAdministrator"
+	MissingInSource   Reason = "MissingInSource" // absent from a full read that looks cut short
+	GraceOver         Reason = "GraceOver"       // disabled long enough to be deleted
+	ChangedSincePlan  Reason = "ChangedSincePlan"
 	MappingDisabled   Reason = "MappingDisabled"
 	MappingFailed     Reason = "MappingFailed"
 )

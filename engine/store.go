@@ -18,6 +18,12 @@ type Store interface {
 	Memberships
 	Cycles
 	Log
+	Controls
+	Holds
+	Audit
+	Notices
+	OnDemand
+	Plans
 	io.Closer
 }
 
@@ -49,6 +55,12 @@ type Feeds interface {
 	// (edges only of groups seen in it), their principals and members are queued as in SavePage, and
 	// the watermark takes the place of the old one, all in one transaction.
 	CloseRound(ctx context.Context, j JobID, f Feed, watermark Cursor) error
+
+	// Expand derives the Member edges of assigned groups (all: of every group) from the Direct edges: a
+	// group has the users of all groups below it, however deep, each once; rings are no matter. It does what
+	// SavePage does with Member edges that come and go, users whose scope may have changed are queued included. It returns
+	// how many edges came or went.
+	Expand(ctx context.Context, j JobID, all bool) (int, error)
 
 	// ForgetWatermarks makes the next round of every feed a full read. Links, queue and edges stay.
 	ForgetWatermarks(ctx context.Context, j JobID) error
@@ -97,6 +109,10 @@ const (
 	ChangeReady  ChangeState = "ready"  // decided, to be exported
 	ChangeEscrow ChangeState = "escrow" // failed, waits for Due
 	ChangeHeld   ChangeState = "held"   // withheld by the deletion guard
+	// ChangeLater: done for now, looked at again when it is due (a delete after a grace time).
+	ChangeLater ChangeState = "later"
+	// ChangeExpired: failed for 28 days; not retried until the source object changes.
+	ChangeExpired ChangeState = "expired"
 )
 
 // Queued is one change of the queue with all that is needed to decide about it.
@@ -109,6 +125,10 @@ type Queued struct {
 	// is searched before anything is posted (architecture section 4).
 	VerifyFirst bool
 	Escrow      *Escrow // nil if it has not failed
+	Hold        *Hold   // nil if no guard ever held it; it stays until the change is settled
+	// Owner has reserved the change until Until, see [OnDemand].
+	Owner string
+	Until time.Time
 
 	Known  bool // the object is in the store; else only its id is known
 	Object Stored
@@ -125,6 +145,8 @@ type Escrow struct {
 	Code         Code
 	Status       int
 	Detail       string // redacted excerpt of the answer; for people with access to the log
+	// Expired ends the retries (16.2): the change becomes [ChangeExpired].
+	Expired bool
 }
 
 // Queue is the durable queue of changes: at most one per object.
@@ -135,8 +157,8 @@ type Queue interface {
 	// EnqueueAll queues every object that is linked or (all: known and Active; else: assigned).
 	EnqueueAll(ctx context.Context, j JobID, all bool) error
 
-	// Undecided returns queued changes of a kind in state queued, and those in escrow that are due,
-	// ordered by id, after a position.
+	// Undecided returns changes of a kind in state queued or held, and those in escrow or later that are
+	// due, ordered by id, after a position.
 	Undecided(ctx context.Context, j JobID, k Kind, now time.Time, after string, limit int) ([]Queued, error)
 
 	// Plan records decisions: the order class of changes to be exported, or that they are held. Within
@@ -161,6 +183,20 @@ type Queue interface {
 
 	// QueueSize counts the changes of a job by state.
 	QueueSize(ctx context.Context, j JobID) (map[ChangeState]int, error)
+
+	// Changes lists changes of a kind in any of the states, by id, after a position.
+	Changes(ctx context.Context, j JobID, k Kind, states []ChangeState, after string, limit int) ([]Queued, error)
+
+	// Retry makes changes in escrow due at once, and expired ones again; edges too that failed. refs nil means all of
+	// them. Their failures stay on record. It returns how many.
+	Retry(ctx context.Context, j JobID, refs []Ref, now time.Time) (int, error)
+
+	// Ignore drops changes in escrow and expired ones from the queue, and failures of edges of those objects: they
+	// are evaluated again when their source object changes or the job is restarted. refs nil means all of them.
+	Ignore(ctx context.Context, j JobID, refs []Ref) (int, error)
+
+	// FailedEdges lists edges whose export failed, by the object they start from, after a position.
+	FailedEdges(ctx context.Context, j JobID, rel Relation, after string, limit int) ([]FailedEdge, error)
 }
 
 // Planned is the decision about one change.
@@ -168,6 +204,16 @@ type Planned struct {
 	Ref
 	Order Order
 	Held  bool
+	// Hold is kept with the change, whether held now or released by its verdict; nil forgets what was kept.
+	Hold *Hold
+}
+
+// FailedEdge is a reference that could not be exported.
+type FailedEdge struct {
+	From, To Ref
+	Name     string // of what it starts from, as last exported
+	Want     bool   // it was to be added; else to be removed
+	Escrow   Escrow
 }
 
 // Span is a run of ready changes of one order class: From ≤ Seq ≤ To.
@@ -192,8 +238,10 @@ type Settled struct {
 	// ForgetMembers forgets that the object was exported as a member (edges of relation Member to
 	// it): a target may have dropped the memberships of an account that was inactive (U32b).
 	ForgetMembers bool
-	Escrow        *Escrow   // set: the change stays, in escrow
-	Log           *LogEntry // nil writes no row
+	Escrow        *Escrow // set: the change stays, in escrow
+	// Later: the change stays and is looked at again then; zero otherwise.
+	Later time.Time
+	Log   *LogEntry // nil writes no row
 }
 
 // Links remembers which target object belongs to which source object.
@@ -215,9 +263,10 @@ type Links interface {
 // Membership is one edge that waits to be exported: a member of a group or the manager of a user.
 type Membership struct {
 	To       Ref
-	Want     bool   // the source has the edge
-	Have     bool   // it was exported
-	TargetID string // of the linked target object of To, "" if it is not linked
+	Escrow   *Escrow // nil if it has not failed
+	Want     bool    // the source has the edge
+	Have     bool    // it was exported
+	TargetID string  // of the linked target object of To, "" if it is not linked
 	State    LinkState
 }
 
@@ -231,7 +280,8 @@ type Holder struct {
 // linked yet sleeps until it is; Settle with Wake wakes it.
 type Memberships interface {
 	// Holders lists linked objects (of the kind that the relation starts from) that have edges to
-	// export, by id, after a position.
+	// export, by id, after a position. Edges that are held, or failed and are not due, are not to be exported: neither
+	// this nor Waiting tells of them.
 	Holders(ctx context.Context, j JobID, rel Relation, after string, limit int) ([]Holder, error)
 	// Waiting returns the edges of one object that wait, by the other end's id, after a position.
 	Waiting(ctx context.Context, j JobID, from Ref, rel Relation, after string, limit int) ([]Membership, error)
@@ -246,8 +296,10 @@ type EdgesSettled struct {
 	Added    []Ref // now at the target
 	Removed  []Ref // no longer at the target
 	Asleep   []Ref // cannot be exported until the other end is linked
-	Retry    []Ref // failed; stay up for the next cycle
-	Counts   Counts
+	Retry    []Ref // failed, of no fault of their own; stay up for the next cycle
+	// Failed are up again when their escrow is due. Added, Removed and Asleep forget an earlier failure.
+	Failed map[Ref]Escrow
+	Counts Counts
 	// CountHolder counts the holder as updated unless this cycle counted it already (as unchanged:
 	// it moves from there to updated).
 	CountHolder bool
@@ -289,62 +341,18 @@ type JobState struct {
 	InitialDone bool
 }
 
-// LogStatus is the status of a provisioning log row.
-type LogStatus string
-
-const (
-	StatusSuccess LogStatus = "success"
-	StatusFailure LogStatus = "failure"
-	StatusSkipped LogStatus = "skipped"
-	StatusWarning LogStatus = "warning"
-)
-
-// LogEntry is one row of the provisioning log: one object operation in one cycle. It is immutable, and
-// holds names and values: it is read under access rules and never written to the process log.
-type LogEntry struct {
-	ID         int64
-	At         time.Time
-	Job        JobID
-	Cycle      CycleID
-	Action     Action
-	Status     LogStatus
-	Rule       Rule
-	Reason     Reason
-	Source     Identity
-	Target     Identity
-	Kind       Kind
-	Code       Code
-	HTTPStatus int
-	Detail     string
-	Changes    []LoggedChange
-	Duration   time.Duration
+// PlannedOp is one operation of a saved plan. Only its digest is kept: what was planned stays with
+// whoever saved the plan.
+type PlannedOp struct {
+	Ref
+	Digest string
 }
 
-// Identity names an object in the log.
-type Identity struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-}
-
-// LoggedChange is one modified property. Members are named by their source ids.
-type LoggedChange struct {
-	Attribute string `json:"attribute"`
-	Old       any    `json:"old"`
-	New       any    `json:"new"`
-}
-
-// LogFilter selects rows; zero fields select everything.
-type LogFilter struct {
-	Cycle   CycleID
-	Action  Action
-	Status  LogStatus
-	Subject string // source id, target id or a part of either name
-	Since   time.Time
-	AfterID int64 // rows written after this one
-	Limit   int   // 0: 1,000
-}
-
-// Log reads the provisioning log, oldest first.
-type Log interface {
-	Entries(ctx context.Context, j JobID, f LogFilter) ([]LogEntry, error)
+// Plans remembers what a saved plan allows while a cycle applies it.
+type Plans interface {
+	// PutPlan stores a plan in place of one of the same id.
+	PutPlan(ctx context.Context, j JobID, plan string, ops []PlannedOp) error
+	// PlanOf returns the digests of those refs that the plan has.
+	PlanOf(ctx context.Context, j JobID, plan string, refs []Ref) (map[Ref]string, error)
+	DropPlan(ctx context.Context, j JobID, plan string) error
 }

@@ -1,0 +1,48 @@
+package engine
+
+import "time"
+
+// DriftClass is what an account of the target is to the job (provisioning.md section 28).
+type DriftClass string
+
+const (
+	DriftLocal      DriftClass = "local"      // no source object matches it
+	DriftUnassigned DriftClass = "unassigned" // matches a source object that is not in scope
+	DriftAssigned   DriftClass = "assigned"   // matches one that is in scope: linked, or to be linked
+	DriftAmbiguous  DriftClass = "ambiguous"  // several match, on either side
+	DriftUnentitled DriftClass = "unentitled" // linked, but the source object is not entitled
+	DriftOrphaned   DriftClass = "orphaned"   // a link whose account is gone
+)
+
+// Drift compares the target with what a job believes, at one moment.
+type Drift struct {
+	Job       JobID              `json:"job"`
+	StartedAt time.Time          `json:"startedAt"`
+	EndedAt   time.Time          `json:"endedAt"`
+	Classes   map[DriftClass]int `json:"classes"`
+	// Accounts, Attributes and Memberships count what differs; Findings has each of them.
+	Accounts    int            `json:"accounts"`
+	Attributes  int            `json:"attributes"`
+	Memberships int            `json:"memberships"`
+	Findings    []DriftFinding `json:"findings"`
+	// Incomplete says of each kind why the listing of the target cannot be trusted to be complete; then nothing is
+	// called orphaned.
+	Incomplete map[Kind]string `json:"incomplete,omitempty"`
+	// Repaired is how many objects were queued for repair by the next cycle; nothing is written before.
+	Repaired int `json:"repaired"`
+}
+
+// DriftFinding is one account with its class and its differences. Accounts that are assigned and do not differ are
+// counted, not listed.
+type DriftFinding struct {
+	Kind   Kind       `json:"type"`
+	Class  DriftClass `json:"class"`
+	Source Identity   `json:"source"`
+	Target Identity   `json:"target"`
+	// Linked tells of an assigned one whether there is a link already.
+	Linked bool `json:"linked"`
+	// Changes are attributes that the target has changed since they were exported: Old is what it has now, New
+	// what was exported. Members are named by target id.
+	Changes []LoggedChange `json:"changes,omitempty"`
+	Detail  string         `json:"detail,omitempty"`
+}
