@@ -15,6 +15,8 @@ type Control struct {
 	// AskedAt is when somebody asked for a cycle that is not to wait for [Quarantine.NextAttempt]; the next
 	// cycle clears it.
 	AskedAt time.Time `json:"askedAt,omitzero"`
+	// Schema is an Entra synchronization schema that replaces the mapping of the configuration file; "" for none.
+	Schema string `json:"schema,omitempty"`
 	// Quarantine is nil for a healthy job.
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
 	// Failures are the cycles in a row that failed as a whole.
