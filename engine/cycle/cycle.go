@@ -40,6 +40,7 @@ type Runner struct {
 
 	claims claims // target objects being linked right now, see match.go
 	tally  tally  // numbers on their way to the store, see tally.go
+	wishes wishes // objects wanted on demand, see wishes.go
 }
 
 // New returns a Runner with the defaults of production.
