@@ -38,8 +38,8 @@ type Notice struct {
 	Attempts int
 	Due      time.Time
 	Done     bool
-	// Delivered names the channels that have it ("mail", the address of a webhook), so that a failing
-	// channel does not repeat it on the others.
+	// Delivered names the channels that have it, or that will never take it, so that a failing channel does
+	// not repeat it on the others.
 	Delivered []string
 }
 
@@ -49,6 +49,10 @@ type Notices interface {
 	PutNotice(ctx context.Context, n Notice) (fresh bool, err error)
 	// DueNotices lists notices that are not done and due, oldest first.
 	DueNotices(ctx context.Context, now time.Time, limit int) ([]Notice, error)
+	// ClaimNotice reserves a notice that [Notices.DueNotices] has listed for whoever delivers it: it adds one to
+	// Attempts and puts Due off to until. It reports false and changes nothing if the notice is done or Attempts
+	// is no longer that of n, because somebody else was first; so each delivery is begun by one process only.
+	ClaimNotice(ctx context.Context, n Notice, until time.Time) (bool, error)
 	// UpdateNotice stores Attempts, Due, Done and Delivered of a notice.
 	UpdateNotice(ctx context.Context, n Notice) error
 }

@@ -47,6 +47,9 @@ func (s *Store) PutNotice(ctx context.Context, n engine.Notice) (fresh bool, err
 func (s *Store) DueNotices(ctx context.Context, now time.Time, limit int) ([]engine.Notice, error) {
 	return nil, errPending
 }
+func (s *Store) ClaimNotice(ctx context.Context, n engine.Notice, until time.Time) (bool, error) {
+	return false, errPending
+}
 func (s *Store) UpdateNotice(ctx context.Context, n engine.Notice) error { return errPending }
 func (s *Store) PutInspection(ctx context.Context, j engine.JobID, in engine.Inspection) error {
 	return errPending
