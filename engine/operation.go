@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/scimsync/scimsync/mapping"
+import (
+	"time"
+
+	"github.com/scimsync/scimsync/mapping"
+)
 
 // Action is what an operation does at the target.
 type Action string
@@ -17,6 +21,8 @@ const (
 	Nothing Action = "nothing"
 	// Fail: the object cannot be provisioned as things are; it goes to escrow.
 	Fail Action = "fail"
+	// Staged: a disable or delete that a guard withholds; only in the provisioning log, see [Hold].
+	Staged Action = "stagedDelete"
 	// Look: the decision needs the target object. The caller reads or searches it, adds what it
 	// found to the facts and asks again. An operation that is carried out is never Look.
 	Look Action = "look"
@@ -99,6 +105,16 @@ type Operation struct {
 	Adopt string
 	// MatchedBy is the attribute that found it.
 	MatchedBy string
+	// Later is when the object is to be decided about again although nothing may have changed by then: the change stays
+	// in the queue ([ChangeLater]). Zero: not before it is queued anew.
+	Later time.Time
+	// DeleteAt and Left take the place of [Link.DeleteAt] and [Link.Left] whenever the link is stored, zero
+	// values included: who came back has no date.
+	DeleteAt time.Time
+	Left     Reason
+	// EmptyMembers says of a group that left the scope that all its members are to be removed at the target, whatever the
+	// source says (G7, onGroupOutOfScope: empty). The group object itself is not written.
+	EmptyMembers bool
 }
 
 // Order is the class of an operation in the export order of a phase (5.1): unique values are freed
