@@ -86,3 +86,15 @@ type Retention struct {
 	Audit  time.Time // audit rows of the job, and those of no job
 	Notice time.Time // notices that were delivered or given up
 }
+
+// JobStatus is the state of a job in the words of Microsoft Graph (2.2).
+type JobStatus string
+
+const (
+	StatusNotConfigured JobStatus = "NotConfigured"
+	StatusNotRun        JobStatus = "NotRun" // its first cycle was not completed
+	StatusActive        JobStatus = "Active"
+	StatusPaused        JobStatus = "Paused"
+	StatusQuarantine    JobStatus = "Quarantine"
+	StatusDisabled      JobStatus = "Disabled" // after 28 days of quarantine; Graph calls it Paused with a schedule that is Disabled
+)

@@ -217,6 +217,10 @@ const (
 	ObjectsImported    Counter = "import.objects"
 	ObjectsQueued      Counter = "queue.objects"
 	ObjectsDone        Counter = "queue.done"
+	ObjectsExpired     Counter = "escrow.expired"      // failed for 28 days; not retried any more
+	RemovalsHeld       Counter = "memberships.newHeld" // groups whose removals were held and had not been before
+	PlanRefused        Counter = "plan.refused"        // of a saved plan: what would be done now is not what was planned
+	PlanLeft           Counter = "plan.left"           // not part of the saved plan
 )
 
 // Requests are what a connector sent since it was last asked, see [Meter].

@@ -60,6 +60,9 @@ const (
 	CodeMembersWiped      Code = "members_wiped"
 	CodeMapping           Code = "mapping" // an expression failed or a value does not convert
 
+	CodeTooManyDeletes Code = "TooManyDeletes"  // disables and deletes wait for approval
+	CodeRemovalsHeld   Code = "TooManyRemovals" // membership removals wait for approval
+
 	CodeSourceUnauthorized Code = "SourceUnauthorized"
 	CodeSourceForbidden    Code = "SourceForbidden"
 	CodeSourceLicense      Code = "SourceLicenseRequired"

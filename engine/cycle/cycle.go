@@ -99,10 +99,13 @@ func (r *Runner) Run(ctx context.Context, id engine.JobID, cycle engine.CycleID,
 // Begin opens a cycle of the job, or goes on with the one that a crash left open. It is an initial
 // one if the job never completed one, or if what decides about objects is not what all cycles since the
 // last complete one ran with; then everything is read and evaluated anew while links stay
-// (provisioning.md section 5).
+// (provisioning.md section 5). A [*NotNowError] says that none begins.
 func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleID) (engine.Cycle, error) {
 	job, err := r.jobOf(id)
 	if err != nil {
+		return engine.Cycle{}, err
+	}
+	if err := r.mayBegin(ctx, id); err != nil {
 		return engine.Cycle{}, err
 	}
 	state, err := r.Store.JobState(ctx, id)
@@ -127,6 +130,15 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 	job.Target.TakeRequests()
 	r.log(c).Info("cycle begins", zap.String("kind", string(c.Kind)), zap.Bool("resumed", c.ID != cycle))
 	return c, nil
+}
+
+// mayBegin asks the gate, unless a cycle is open: that one goes on to its end.
+func (r *Runner) mayBegin(ctx context.Context, id engine.JobID) error {
+	last, err := r.Store.LastCycles(ctx, id, 1)
+	if err != nil || len(last) > 0 && last[0].State == engine.CycleRunning {
+		return err
+	}
+	return r.gate(ctx, id)
 }
 
 // runWith makes it durable, before the first decision, what the cycle decides by. When the cycle before
@@ -174,20 +186,45 @@ func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.C
 	if err := r.count(ctx, job, c, nil); err != nil {
 		return c, err
 	}
-	state, code, message := r.verdict(ctx, c, broke)
-	if state == engine.CycleSucceeded || state == engine.CycleEntryErrors {
+	e, err := r.ending(ctx, job, c, broke)
+	if err != nil {
+		return c, err
+	}
+	if e.complete && e.whole {
 		if err := r.ranThrough(ctx, job); err != nil {
 			return c, err
 		}
 	}
 	defer r.tally.forget(c.ID)
-	ended, err := r.Store.EndCycle(ctx, c.Job, c.ID, state, code, message, r.Now().UTC())
+	if err := r.countHeld(ctx, c, e.held); err != nil {
+		return c, err
+	}
+	ended, err := r.Store.EndCycle(ctx, c.Job, c.ID, e.state, e.code, e.message, r.Now().UTC())
 	if err != nil {
 		return c, fmt.Errorf("end cycle: %w", err)
 	}
 	r.log(c).Info("cycle ended", zap.String("state", string(ended.State)), zap.String("code", ended.ErrorCode),
 		zap.Duration("duration", ended.EndedAt.Sub(ended.StartedAt)))
-	return ended, nil
+	if e.code == "stopped" { // by somebody: it says nothing about the job
+		return ended, nil
+	}
+	return ended, r.conclude(ctx, ended, e)
+}
+
+// countHeld counts the changes that guards hold: they were evaluated in this cycle like all others.
+func (r *Runner) countHeld(ctx context.Context, c engine.Cycle, h HeldNow) error {
+	now, err := r.Store.Cycle(ctx, c.Job, c.ID)
+	if err != nil || now.State != engine.CycleRunning {
+		return err
+	}
+	n := engine.Counts{}
+	for k, held := range h.Undecided {
+		n[k.Counter(engine.BucketHeld)] = held - now.Counts[k.Counter(engine.BucketHeld)]
+	}
+	for k, rejected := range h.Rejected {
+		n[k.Counter(engine.BucketSkipped)] += rejected
+	}
+	return r.Store.Count(ctx, c.Job, c.ID, n)
 }
 
 // ranThrough records that a cycle of the job was complete. A cycle that was begun by a process with other
@@ -202,30 +239,6 @@ func (r *Runner) ranThrough(ctx context.Context, job *Job) error {
 		return nil
 	}
 	return r.Store.PutJobState(ctx, job.ID, engine.JobState{Fingerprint: now, Described: job.Described, InitialDone: true})
-}
-
-// verdict is the state in which a cycle ends.
-func (r *Runner) verdict(ctx context.Context, c engine.Cycle, broke error) (state engine.CycleState, code, message string) {
-	if broke == nil {
-		now, err := r.Store.Cycle(ctx, c.Job, c.ID)
-		if err != nil {
-			return engine.CycleFailed, "internal", err.Error()
-		}
-		failed := now.Counts[engine.User.Counter(engine.BucketFailed)] + now.Counts[engine.Group.Counter(engine.BucketFailed)] +
-			now.Counts[engine.MembershipsFailed]
-		if failed > 0 {
-			return engine.CycleEntryErrors, "", ""
-		}
-		return engine.CycleSucceeded, "", ""
-	}
-	var stop *StopError
-	if errors.As(broke, &stop) && stop.Quarantine {
-		return engine.CycleQuarantined, string(stop.Code), stop.Error()
-	}
-	if stop != nil {
-		return engine.CycleFailed, string(stop.Code), stop.Error()
-	}
-	return engine.CycleFailed, "internal", broke.Error()
 }
 
 // StopError ends a cycle early: the connection as a whole is broken, or wants a pause. No object is

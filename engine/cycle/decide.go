@@ -2,7 +2,6 @@ package cycle
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/scimsync/scimsync/engine"
@@ -44,11 +43,16 @@ func (r *Runner) Decide(ctx context.Context, c engine.Cycle, beat Beat) (Plan, e
 		return Plan{}, err
 	}
 	d := &decider{Runner: r, evaluator: r.evaluator(job, state), cycle: c, beat: beat}
-	var plan Plan
 	for _, k := range kinds(job) {
 		if err := d.all(ctx, k); err != nil {
 			return Plan{}, err
 		}
+	}
+	if err := d.guard(ctx); err != nil {
+		return Plan{}, err
+	}
+	plan := Plan{Destructive: len(d.staged)}
+	for _, k := range kinds(job) {
 		batches, err := r.batches(ctx, c, k, false)
 		if err != nil {
 			return Plan{}, err
@@ -60,7 +64,6 @@ func (r *Runner) Decide(ctx context.Context, c engine.Cycle, beat Beat) (Plan, e
 			}
 		}
 	}
-	plan.Destructive = d.destructive
 	return plan, r.count(ctx, job, c, nil)
 }
 
@@ -107,23 +110,24 @@ func stage(k engine.Kind, o engine.Order) int {
 type decider struct {
 	*Runner
 	*evaluator
-	cycle       engine.Cycle
-	beat        Beat
-	done        int
-	destructive int
-	// lapsed are objects of the kind at hand that are to lose something because the source no longer
-	// assigns them. They are planned when all are known.
-	lapsed []engine.Planned
+	cycle engine.Cycle
+	beat  Beat
+	done  int
+	// staged are the disables and deletes. They are planned when all of them are known.
+	staged []staged
+	// unseen is the generation of a full read that is not to be believed; objects of the kind at hand that it
+	// lacks are held, whatever else is known of them. 0: there is none.
+	unseen int64
 }
 
 func (d *decider) all(ctx context.Context, k engine.Kind) error {
+	if err := d.suspicion(ctx, k); err != nil {
+		return err
+	}
 	for after := ""; ; {
 		queued, err := d.Store.Undecided(ctx, d.job.ID, k, d.Now().UTC(), after, BatchSize)
-		if err != nil {
+		if err != nil || len(queued) == 0 {
 			return err
-		}
-		if len(queued) == 0 {
-			return d.lapse(ctx, k)
 		}
 		if err := d.some(ctx, queued); err != nil {
 			return err
@@ -132,28 +136,6 @@ func (d *decider) all(ctx context.Context, k engine.Kind) error {
 		d.done += len(queued)
 		d.beat(d.done)
 	}
-}
-
-// lapse plans what follows from lost assignments, unless so much would be lost at once that an answer
-// of the source which was cut short is likelier (18.8). Then they stay undecided, and are counted
-// again by the next cycle.
-func (d *decider) lapse(ctx context.Context, k engine.Kind) error {
-	lapsed := d.lapsed
-	d.lapsed = nil
-	if len(lapsed) == 0 {
-		return nil
-	}
-	if !d.job.Options.Deletions.Off {
-		links, err := d.Store.CountLinks(ctx, d.job.ID, k)
-		if err != nil {
-			return err
-		}
-		known := links[engine.Managed] + links[engine.Suspended]
-		if decide.Emptied(known, len(lapsed)) {
-			return stopped(suspect(fmt.Sprintf("according to the directory %d of the %d %ss that are provisioned are no longer assigned", len(lapsed), known, k)))
-		}
-	}
-	return d.plan(ctx, lapsed)
 }
 
 // plan puts changes into the order of their export.
@@ -171,21 +153,20 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 	var planned []engine.Planned
 	var settled []engine.Settled
 	for _, q := range queued {
-		f := d.facts(q, anyValue)
-		op := d.evaluator.decide(f)
-		if order := decide.Order(f, op); order > 0 {
-			p := engine.Planned{Ref: q.Ref, Order: order}
-			if op.Action.Destructive() {
-				d.destructive++
-			}
-			if op.Action.Destructive() && f.State == engine.Active && !(f.Factors.Assigned && f.Factors.RoleOK) {
-				d.lapsed = append(d.lapsed, p)
-			} else {
-				planned = append(planned, p)
-			}
+		if d.missing(q) {
+			d.staged = append(d.staged, d.stage(q, decide.Facts{}, missingOperation))
 			continue
 		}
-		settled = append(settled, d.unwritten(d.cycle, q, f, op))
+		f := d.facts(q, anyValue)
+		op := d.evaluator.decide(f)
+		switch order := decide.Order(f, op); {
+		case op.Action.Destructive():
+			d.staged = append(d.staged, d.stage(q, f, op))
+		case order > 0:
+			planned = append(planned, engine.Planned{Ref: q.Ref, Order: order})
+		default:
+			settled = append(settled, d.unwritten(d.cycle, q, f, op))
+		}
 	}
 	if err := d.Store.Settle(ctx, d.job.ID, d.cycle.ID, settled); err != nil {
 		return err

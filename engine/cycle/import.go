@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scimsync/scimsync/engine"
-	"github.com/scimsync/scimsync/engine/decide"
 	"github.com/scimsync/scimsync/mapping"
 )
 
@@ -28,10 +27,19 @@ func (r *Runner) Import(ctx context.Context, c engine.Cycle, beat Beat) error {
 		return err
 	}
 	im := &importer{Runner: r, job: job, cycle: c, beat: beat}
+	if err := r.probe(ctx, job, c); err != nil {
+		return err
+	}
 	for _, feed := range feeds(job) {
 		if err := im.feed(ctx, feed); err != nil {
 			return stopped(fmt.Errorf("import %s: %w", feed, err))
 		}
+	}
+	if err := im.expand(ctx); err != nil {
+		return err
+	}
+	if err := im.emptyBin(ctx); err != nil {
+		return stopped(fmt.Errorf("look up who was deleted: %w", err))
 	}
 	for _, k := range kinds(job) {
 		if err := im.hydrate(ctx, k); err != nil {
@@ -119,10 +127,11 @@ func (im *importer) feed(ctx context.Context, f engine.Feed) error {
 func (im *importer) open(ctx context.Context, f engine.Feed) (engine.FeedState, error) {
 	st, err := im.Store.FeedState(ctx, im.job.ID, f)
 	selection := im.job.Source.Selection(f)
-	if err != nil || st.Open && st.Selection == selection {
+	// A round that was not believed is read anew: to go on with it would never bring who is missing.
+	if err != nil || st.Open && st.Selection == selection && !st.Suspect {
 		return st, err
 	}
-	full := st.Watermark == "" || st.Selection != selection || im.job.Source.Snapshot(f)
+	full := st.Suspect || st.Watermark == "" || st.Selection != selection || im.job.Source.Snapshot(f)
 	return im.Store.OpenRound(ctx, im.job.ID, f, full, selection)
 }
 
@@ -152,7 +161,7 @@ func (im *importer) round(ctx context.Context, f engine.Feed, st engine.FeedStat
 			continue
 		}
 		if st.Full && kindOf(f) != "" {
-			if err := im.confirmMissing(ctx, f, st.Generation); err != nil {
+			if suspect, err := im.confirmMissing(ctx, f, st.Generation); err != nil || suspect {
 				return err
 			}
 		}
@@ -163,7 +172,7 @@ func (im *importer) round(ctx context.Context, f engine.Feed, st engine.FeedStat
 
 // page merges a page with what is stored and chooses what must be evaluated.
 func (im *importer) page(ctx context.Context, f engine.Feed, st engine.FeedState, p engine.Page) (engine.PageWrite, error) {
-	w := engine.PageWrite{Generation: st.Generation, Edges: firstLevel(p.Edges), Assignments: p.Assignments, Next: p.Next}
+	w := engine.PageWrite{Generation: st.Generation, Edges: im.edges(p.Edges), Assignments: p.Assignments, Next: p.Next}
 	if len(p.Objects) == 0 {
 		return w, nil
 	}
@@ -197,10 +206,22 @@ func (im *importer) page(ctx context.Context, f engine.Feed, st engine.FeedState
 	return w, nil
 }
 
-// firstLevel are the edges that count: a group inside a group neither extends the scope nor is a member
+// edges are the edges that count. By default a group inside a group neither extends the scope nor is a member
 // at the target (GS-AS-2, 13.2).
-func firstLevel(edges []engine.Edge) []engine.Edge {
-	return slices.DeleteFunc(edges, func(e engine.Edge) bool { return e.Relation == engine.Member && e.To.Kind == engine.Group })
+func (im *importer) edges(told []engine.Edge) []engine.Edge {
+	switch im.job.Options.Nested {
+	case engine.NestedAsMembers:
+		return told
+	case engine.NestedExpand:
+		for i := range told {
+			if told[i].Relation == engine.Member {
+				told[i].Relation = engine.Direct
+			}
+		}
+		return told
+	default:
+		return slices.DeleteFunc(told, func(e engine.Edge) bool { return e.Relation == engine.Member && e.To.Kind == engine.Group })
+	}
 }
 
 // settleLives reads the objects that went to the recycle bin or came back from it: the bin holds
@@ -278,33 +299,16 @@ func whole(stored mapping.Attributes, told []engine.Object, id string) bool {
 	return true
 }
 
-// confirmMissing asks for every object that a full read no longer contained: it may be in the
-// recycle bin, gone, or there all the same (GS-RS-2). A read that misses too many is not believed.
-func (im *importer) confirmMissing(ctx context.Context, f engine.Feed, generation int64) error {
-	k := kindOf(f)
-	known, seen, err := im.Store.CountObjects(ctx, im.job.ID, k, generation)
-	if err != nil {
-		return err
+// expand derives the members of groups from those of the groups inside them (13.2).
+func (im *importer) expand(ctx context.Context) error {
+	if im.job.Options.Nested != engine.NestedExpand {
+		return nil
 	}
-	if missing := known - seen; decide.Truncated(known, seen) || decide.Suspect(known, missing) {
-		if !im.job.Options.Deletions.Off {
-			// The round is begun anew: to go on with it would never bring who is missing.
-			_, err := im.Store.OpenRound(ctx, im.job.ID, f, true, im.job.Source.Selection(f))
-			return errors.Join(suspect(fmt.Sprintf("the directory returned %d of the %d %ss that it had before", seen, known, k)), err)
-		}
-		im.log(im.cycle).Warn("a full read lacks many objects; each is asked for, because the deletion guard is off",
-			zap.String("object_type", string(k)), zap.Int("count", missing))
+	n, err := im.Store.Expand(ctx, im.job.ID, im.job.Scope == engine.ScopeAll)
+	if err == nil && n > 0 {
+		im.log(im.cycle).Info("nested groups were expanded", zap.Int("count", n))
 	}
-	for after := ""; ; {
-		missing, err := im.Store.Unseen(ctx, im.job.ID, k, generation, after, lookupSize)
-		if err != nil || len(missing) == 0 {
-			return err
-		}
-		if err := im.lookup(ctx, k, missing); err != nil {
-			return err
-		}
-		after = missing[len(missing)-1]
-	}
+	return err
 }
 
 // hydrate reads the attributes of queued objects that were outside of the scope when they were
@@ -356,10 +360,4 @@ func ids(os []engine.Object) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// suspect is the refusal to believe a source that seems to lack what it had.
-func suspect(what string) error {
-	return &engine.SourceError{Code: engine.CodeSourceSuspect, Message: what + "; this looks like a truncated answer, so nothing was taken away from anybody. " +
-		"If it is right, set deletions.threshold: 0 in the job for one cycle"}
 }
