@@ -18,6 +18,12 @@ var (
 	sqlitePlansSQL string
 	//go:embed migrations/0002_postgres_plans.sql
 	postgresPlansSQL string
+	//go:embed migrations/0003_guards.sql
+	guardsSQL string
+	//go:embed migrations/0003_sqlite_plans.sql
+	sqliteGuardPlansSQL string
+	//go:embed migrations/0003_postgres_plans.sql
+	postgresGuardPlansSQL string
 )
 
 // migrations are all steps from an empty database to the present one. A released step never changes.
@@ -28,22 +34,23 @@ func migrations(d *dialect, words *strings.Replacer) []*goose.Migration {
 			return err
 		}}, nil)
 	}
-	plans := sqlitePlansSQL
+	plans, guardPlans := sqlitePlansSQL, sqliteGuardPlansSQL
 	if d.numbered {
-		plans = postgresPlansSQL
+		plans, guardPlans = postgresPlansSQL, postgresGuardPlansSQL
 	}
 	return []*goose.Migration{
 		step(1, stateSQL),
 		step(2, plans),
+		step(3, guardsSQL+guardPlans),
 	}
 }
 
 // The words that migrations spell differently. Text on PostgreSQL compares bytes, as SQLite does:
 // with a language's collation lists would be in another order than the engine expects. On SQLite
-// tables of short rows are kept in their primary key.
+// tables of short rows are kept in their primary key. $entry is the document of a log row, to be read from.
 var (
-	sqliteWords   = []string{"$text", "text", "$serial", "integer PRIMARY KEY AUTOINCREMENT", "$clustered", "WITHOUT ROWID"}
-	postgresWords = []string{"$text", `text COLLATE "C"`, "$serial", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "$clustered", ""}
+	sqliteWords   = []string{"$text", "text", "$serial", "integer PRIMARY KEY AUTOINCREMENT", "$clustered", "WITHOUT ROWID", "$entry", "entry"}
+	postgresWords = []string{"$text", `text COLLATE "C"`, "$serial", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "$clustered", "", "$entry", "CAST(entry AS json)"}
 )
 
 // migrate brings the database up to date. Several processes may do so at once.
