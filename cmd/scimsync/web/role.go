@@ -1,0 +1,4 @@
+package web
+
+// root is where the API lives.
+const root = "/api/v1"
