@@ -170,6 +170,8 @@ type Cycle struct {
 	Counts    Counts
 	Error     string // for people; free of secrets and personal data
 	ErrorCode string
+	// Plan is the saved plan that the cycle applies, "" for none. It is not stored with the cycle.
+	Plan string
 }
 
 // Survey says how unlinked objects are matched in this cycle. It is found once, before the first

@@ -307,6 +307,14 @@ type EdgesSettled struct {
 	Log         *LogEntry
 }
 
+// Fail puts an edge into escrow.
+func (s *EdgesSettled) Fail(to Ref, e Escrow) {
+	if s.Failed == nil {
+		s.Failed = map[Ref]Escrow{}
+	}
+	s.Failed[to] = e
+}
+
 // Cycles remembers the passes of a job.
 type Cycles interface {
 	// BeginCycle opens a cycle, or returns the one that is still open, so that a cycle survives the

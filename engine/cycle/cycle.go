@@ -38,9 +38,13 @@ type Runner struct {
 	// limiter decides how many requests are really in flight.
 	Concurrency int
 
-	claims claims // target objects being linked right now, see match.go
-	tally  tally  // numbers on their way to the store, see tally.go
-	wishes wishes // objects wanted on demand, see wishes.go
+	claims   claims   // target objects being linked right now, see match.go
+	tally    tally    // numbers on their way to the store, see tally.go
+	wishes   wishes   // objects wanted on demand, see wishes.go
+	licences licences // accounts refused for want of a licence, see licences.go
+
+	// Record is told every operation and reference that a dry run would carry out, to be saved as a plan.
+	Record func(engine.PlannedOp)
 }
 
 // New returns a Runner with the defaults of production.
@@ -196,6 +200,7 @@ func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.C
 		}
 	}
 	defer r.tally.forget(c.ID)
+	defer r.licences.forget(c.ID)
 	if err := r.countHeld(ctx, c, e.held); err != nil {
 		return c, err
 	}

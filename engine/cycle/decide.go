@@ -160,7 +160,7 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 		f := d.facts(q, anyValue)
 		op := d.evaluator.decide(f)
 		switch order := decide.Order(f, op); {
-		case op.Action.Destructive():
+		case decide.Takes(op):
 			d.staged = append(d.staged, d.stage(q, f, op))
 		case order > 0:
 			planned = append(planned, engine.Planned{Ref: q.Ref, Order: order})
@@ -169,6 +169,10 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 		}
 	}
 	if err := d.Store.Settle(ctx, d.job.ID, d.cycle.ID, settled); err != nil {
+		return err
+	}
+	planned, err := d.keepToPlan(ctx, planned)
+	if err != nil {
 		return err
 	}
 	return d.plan(ctx, planned)

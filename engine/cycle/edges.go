@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/decide"
 	"github.com/scimsync/scimsync/mapping"
 )
 
@@ -37,6 +38,11 @@ func (r *Runner) Stretches(ctx context.Context, c engine.Cycle, rel engine.Relat
 	}
 	if err := r.Store.SetPhase(ctx, c.Job, c.ID, phase); err != nil || !mapped(job, rel) {
 		return nil, err
+	}
+	if rel == engine.Member {
+		if err := r.guardRemovals(ctx, job, c); err != nil {
+			return nil, err
+		}
 	}
 	var out []Stretch
 	for after := ""; ; {
@@ -116,6 +122,9 @@ func (r *Runner) members(ctx context.Context, job *Job, c engine.Cycle, h engine
 			return err
 		}
 		after = waiting[len(waiting)-1].To.ID
+		if waiting, err = r.plannedEdges(ctx, job, c, h.Ref, engine.Member, waiting); err != nil {
+			return err
+		}
 		if gone, err := r.someMembers(ctx, job, c, h, waiting); err != nil || gone {
 			return err
 		}
@@ -131,7 +140,9 @@ func (r *Runner) someMembers(ctx context.Context, job *Job, c engine.Cycle, h en
 	began := r.Now()
 	s := engine.EdgesSettled{From: h.Ref, Relation: engine.Member, Counts: engine.Counts{}}
 	add, remove := map[string]engine.Ref{}, map[string]engine.Ref{}
+	before := map[engine.Ref]*engine.Escrow{}
 	for _, m := range waiting {
+		before[m.To] = m.Escrow
 		switch {
 		case !m.Want && m.TargetID == "": // the account is gone, and the membership with it
 			s.Removed = append(s.Removed, m.To)
@@ -171,19 +182,27 @@ func (r *Runner) someMembers(ctx context.Context, job *Job, c engine.Cycle, h en
 				s.Counts[part.n]++
 				continue
 			}
-			s.Retry = append(s.Retry, ref)
 			s.Counts[engine.MembershipsFailed]++
 			failed[ref] = te
-			if te.Outcome == engine.OutcomeRematch {
+			if te.Outcome == engine.OutcomeRematch { // the account is gone: once it is there again the edge wakes
+				s.Retry = append(s.Retry, ref)
 				if err := r.doubtOf(ctx, job, ref); err != nil {
 					return false, err
 				}
+				continue
 			}
+			s.Fail(ref, r.failedEdge(before[ref], te))
 		}
 	}
 	s.Log = r.membersEntry(c, h, &s, failed)
 	s.Log = took(s.Log, r.Now().Sub(began))
 	return false, r.Store.SettleEdges(ctx, job.ID, c.ID, s)
+}
+
+// failedEdge is the escrow of a reference that the target refused.
+func (r *Runner) failedEdge(before *engine.Escrow, te *engine.TargetError) engine.Escrow {
+	e, _ := decide.Fail(before, te.Code, te.Status, te.Detail, r.Now().UTC())
+	return e
 }
 
 // membersEntry is the log row of a membership export: members are named by their source ids.
@@ -222,8 +241,19 @@ func (r *Runner) membersEntry(c engine.Cycle, h engine.Holder, s *engine.EdgesSe
 // manager exports the manager of one user.
 func (r *Runner) manager(ctx context.Context, job *Job, c engine.Cycle, h engine.Holder) error {
 	waiting, err := r.Store.Waiting(ctx, job.ID, h.Ref, engine.Manager, "", edgeBatch)
-	if err != nil || len(waiting) == 0 {
+	if err != nil {
 		return err
+	}
+	if waiting, err = r.plannedEdges(ctx, job, c, h.Ref, engine.Manager, waiting); err != nil {
+		return err
+	}
+	return r.setManager(ctx, job, c, h, waiting)
+}
+
+// setManager exports the manager of one user from the edges that wait.
+func (r *Runner) setManager(ctx context.Context, job *Job, c engine.Cycle, h engine.Holder, waiting []engine.Membership) error {
+	if len(waiting) == 0 {
+		return nil
 	}
 	began := r.Now()
 	a, _ := managerMapping(job)
@@ -245,7 +275,7 @@ func (r *Runner) manager(ctx context.Context, job *Job, c engine.Cycle, h engine
 	if change.New == nil && (len(s.Removed) == 0 || !a.FlowNull || len(s.Asleep) > 0) {
 		return r.Store.SettleEdges(ctx, job.ID, c.ID, s)
 	}
-	_, err = job.Target.Update(ctx, engine.User, h.Link.TargetID, []engine.AttributeChange{change})
+	_, err := job.Target.Update(ctx, engine.User, h.Link.TargetID, []engine.AttributeChange{change})
 	te, bad := errors.AsType[*engine.TargetError](err)
 	switch {
 	case bad && (te.Outcome == engine.OutcomeQuarantine || te.Outcome == engine.OutcomeSuspend):
@@ -253,7 +283,13 @@ func (r *Runner) manager(ctx context.Context, job *Job, c engine.Cycle, h engine
 	case bad && te.Outcome == engine.OutcomeRematch:
 		return r.doubt(ctx, job, h)
 	case bad:
-		s.Retry, s.Added, s.Removed = append(s.Added, s.Removed...), nil, nil
+		tried := append(s.Added, s.Removed...)
+		s.Added, s.Removed = nil, nil
+		for _, m := range waiting {
+			if slices.Contains(tried, m.To) {
+				s.Fail(m.To, r.failedEdge(m.Escrow, te))
+			}
+		}
 		s.Counts[engine.MembershipsFailed]++
 	case err != nil:
 		return err

@@ -71,7 +71,12 @@ func (r *Runner) ending(ctx context.Context, job *Job, c engine.Cycle, broke err
 		e.code = string(engine.CodeRemovalsHeld)
 		e.message = fmt.Sprintf("the membership removals of %d groups are held; see them with `scimsync job deletions %s list` and decide with approve or reject", e.held.Removals, c.Job)
 	}
-	e.whole = !suspect
+	if n[engine.PlanRefused] > 0 && e.quarantine == "" {
+		e.state, e.code = engine.CycleEntryErrors, string(engine.ChangedSincePlan)
+		e.message = fmt.Sprintf("%d operations of the plan were refused because something changed since it was made; they wait for a new plan or the next cycle", n[engine.PlanRefused])
+	}
+	// A cycle that keeps to a saved plan leaves the rest undone, and so is no complete one.
+	e.whole = !suspect && c.Plan == ""
 	if e.state == engine.CycleSucceeded {
 		sizes, err := r.Store.QueueSize(ctx, c.Job)
 		if err != nil {
@@ -130,7 +135,7 @@ func (r *Runner) thresholds(ctx context.Context, job *Job, c engine.Cycle, e *en
 		}
 		inScope += links[engine.Managed] + links[engine.Suspended]
 	}
-	reason, yes := decide.Quarantined(presetOf(job.Options.Quarantine, inScope), failures, successes, references)
+	reason, yes := decide.Quarantined(decide.PresetOf(job.Options.Quarantine, inScope), failures, successes, references)
 	if !yes {
 		return nil
 	}
@@ -145,7 +150,7 @@ func (r *Runner) thresholds(ctx context.Context, job *Job, c engine.Cycle, e *en
 		e.message += "; their failures were dropped so that the initial cycle could end, and the job was paused"
 		return nil
 	}
-	e.state, e.quarantine = engine.CycleQuarantined, engine.QuarantineReason(reason)
+	e.state, e.quarantine = engine.CycleQuarantined, reason
 	return nil
 }
 

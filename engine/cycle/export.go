@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,7 +47,8 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 	if err := r.Store.SetPhase(ctx, c.Job, c.ID, phaseOf(b.Kind)); err != nil {
 		return err
 	}
-	queued, err := r.Store.Ready(ctx, c.Job, b.Kind, b.From, b.To)
+	x := &exporter{Runner: r, evaluator: r.evaluator(job, state), cycle: c, batch: b}
+	queued, err := x.take(ctx)
 	if err != nil || len(queued) == 0 {
 		return err
 	}
@@ -54,7 +56,7 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 	if err != nil {
 		return err
 	}
-	x := &exporter{Runner: r, evaluator: r.evaluator(job, state), cycle: c, batch: b, survey: now.Survey[b.Kind]}
+	x.survey = now.Survey[b.Kind]
 	if err := x.mark(ctx, queued); err != nil {
 		return err
 	}
@@ -103,6 +105,37 @@ type exporter struct {
 	cycle  engine.Cycle
 	batch  Batch
 	survey engine.Survey
+	leased time.Time             // when the batch was last reserved
+	plan   map[engine.Ref]string // of a saved plan: the digests of what may be done; nil without one
+}
+
+// batchLease is how long a batch is reserved, and renewAfter how soon the reservation is renewed: whoever
+// dies keeps nobody out for longer.
+const (
+	batchLease = 2 * time.Minute
+	renewAfter = 30 * time.Second
+)
+
+// owner names who reserves the changes of a batch. It is the cycle, so that a step taken again has them at once.
+func (x *exporter) owner() string { return "cycle:" + string(x.cycle.ID) }
+
+// take reserves the batch and returns its changes, but for those that somebody provisions on demand.
+func (x *exporter) take(ctx context.Context) ([]engine.Queued, error) {
+	if err := x.reserve(ctx); err != nil {
+		return nil, err
+	}
+	queued, err := x.Store.Ready(ctx, x.job.ID, x.batch.Kind, x.batch.From, x.batch.To)
+	if err != nil {
+		return nil, err
+	}
+	now := x.Now()
+	queued = slices.DeleteFunc(queued, func(q engine.Queued) bool { return q.Owner != x.owner() && now.Before(q.Until) })
+	return queued, x.loadPlan(ctx, queued)
+}
+
+func (x *exporter) reserve(ctx context.Context) error {
+	x.leased = x.Now()
+	return x.Store.LeaseReady(ctx, x.job.ID, x.batch.Kind, x.batch.From, x.batch.To, x.owner(), x.leased.Add(batchLease), x.leased)
 }
 
 // mark makes it durable that creates may be sent from now on. The marks of this batch are not
@@ -135,8 +168,18 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 	for range min(x.Concurrency, len(queued)) {
 		workers.Go(func() {
 			for q := range work {
+				if x.wishes.wanted(x.job.ID, q.Ref) {
+					if err := x.Store.Release(ctx, x.job.ID, []engine.Ref{q.Ref}, x.owner()); err != nil {
+						cancel(err)
+					}
+					continue
+				}
 				s, err := x.one(ctx, q)
 				switch {
+				case errors.Is(err, errUndecided):
+					if err := x.leave(ctx, s); err != nil {
+						cancel(err)
+					}
 				case errors.Is(err, errPutOff):
 					x.claims.release(x.job.ID, []engine.Settled{s})
 					mu.Lock()
@@ -171,6 +214,17 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 	return off, errors.Join(err, context.Cause(ctx))
 }
 
+// leave puts a change back to be decided by the next cycle, with the row that says why if there is one.
+func (x *exporter) leave(ctx context.Context, s engine.Settled) error {
+	if err := x.Store.Enqueue(ctx, x.job.ID, []engine.Ref{s.Ref}); err != nil || s.Log == nil {
+		return err
+	}
+	if err := x.Store.Settle(ctx, x.job.ID, x.cycle.ID, []engine.Settled{{Ref: s.Ref, Log: s.Log}}); err != nil {
+		return err
+	}
+	return x.note(ctx, x.job, x.cycle, engine.Counts{engine.PlanRefused: 1})
+}
+
 // collect settles finished changes in groups.
 func (x *exporter) collect(ctx context.Context, finished <-chan engine.Settled, beat Beat) error {
 	tick := time.NewTicker(flushEvery)
@@ -197,6 +251,11 @@ func (x *exporter) collect(ctx context.Context, finished <-chan engine.Settled, 
 			}
 		case <-tick.C:
 			// Also without results: a batch that waits for a throttling target is alive.
+			if x.Now().Sub(x.leased) > renewAfter {
+				if err := x.reserve(ctx); err != nil {
+					return err
+				}
+			}
 		}
 		if err := flush(); err != nil {
 			return err
@@ -219,7 +278,13 @@ func (x *exporter) settle(ctx context.Context, results []engine.Settled) error {
 	if err != nil {
 		return fmt.Errorf("store what was exported: %w", err)
 	}
-	return x.note(ctx, x.job, x.cycle, engine.Counts{engine.ObjectsDone: len(results)})
+	expired := 0
+	for _, s := range results {
+		if s.Escrow != nil && s.Escrow.Expired {
+			expired++
+		}
+	}
+	return x.note(ctx, x.job, x.cycle, engine.Counts{engine.ObjectsDone: len(results), engine.ObjectsExpired: expired})
 }
 
 func (x *exporter) settleAlone(ctx context.Context, s engine.Settled) error {
@@ -244,6 +309,7 @@ func (x *exporter) one(ctx context.Context, q engine.Queued) (engine.Settled, er
 		return len(found) == 0, err
 	})
 	again, replaced := false, false
+	lost := q.Link
 	for {
 		if ctx.Err() != nil {
 			return engine.Settled{}, context.Cause(ctx)
@@ -258,10 +324,16 @@ func (x *exporter) one(ctx context.Context, q engine.Queued) (engine.Settled, er
 			}
 			continue
 		}
+		if s, err := x.permitted(q, op); err != nil {
+			return s, err
+		}
 		s, err := x.carryOut(ctx, q, &f, op)
 		if err == nil {
 			s.Log = took(s.Log, x.Now().Sub(began))
 			s.Unlink = s.Unlink || replaced
+			if replaced && op.Action == engine.Create && s.Link != nil && lost != nil {
+				s.Link.Recreated = append(slices.Clone(lost.Recreated), began.UTC())
+			}
 			return s, nil
 		}
 		switch {
@@ -289,6 +361,18 @@ func (x *exporter) one(ctx context.Context, q engine.Queued) (engine.Settled, er
 	}
 }
 
+// errUndecided leaves a change to the next cycle, which decides about it anew.
+var errUndecided = errors.New("to be decided anew")
+
+// permitted refuses what must not be carried out now: what takes something away without having been counted
+// by the guard, because it looked harmless when the cycle was planned, and what a saved plan does not have.
+func (x *exporter) permitted(q engine.Queued, op engine.Operation) (engine.Settled, error) {
+	if decide.Takes(op) && x.batch.Stage > stage(q.Kind, engine.OrderDisable) {
+		return engine.Settled{Ref: q.Ref}, errUndecided
+	}
+	return x.asPlanned(q, op)
+}
+
 // errDecideAgain says that carrying an operation out brought new facts.
 var errDecideAgain = errors.New("new facts")
 
@@ -299,6 +383,9 @@ func (x *exporter) carryOut(ctx context.Context, q engine.Queued, f *decide.Fact
 	var warnings []string
 	switch op.Action {
 	case engine.Create:
+		if err := x.licences.left(x.cycle.ID); err != nil {
+			return s, err
+		}
 		made, err := x.job.Target.Create(ctx, q.Kind, op.Values, f.Desired.Matching())
 		if err != nil {
 			return s, err
@@ -309,6 +396,12 @@ func (x *exporter) carryOut(ctx context.Context, q engine.Queued, f *decide.Fact
 		op.Adopt, op.MatchedBy = made.ID, "created"
 		s.Wake = true
 	case engine.Update, engine.Disable, engine.Enable:
+		if op.EmptyMembers {
+			if err := x.empty(ctx, q); err != nil {
+				return s, err
+			}
+			break
+		}
 		updated, err := x.job.Target.Update(ctx, q.Kind, target(q, op), op.Changes)
 		if err != nil {
 			return s, err
@@ -337,6 +430,38 @@ func (x *exporter) carryOut(ctx context.Context, q engine.Queued, f *decide.Fact
 	return s, nil
 }
 
+// empty removes all members of a group that the target is known to have (onGroupOutOfScope: empty). Should the group
+// come back, they are added again.
+func (x *exporter) empty(ctx context.Context, q engine.Queued) error {
+	for after := ""; ; {
+		members, err := x.Store.Exported(ctx, x.job.ID, q.Ref, after, edgeBatch)
+		if err != nil || len(members) == 0 {
+			return err
+		}
+		var ids []string
+		var gone []engine.Ref
+		for _, m := range members {
+			after = m.To.ID
+			if m.TargetID != "" {
+				ids = append(ids, m.TargetID)
+			}
+			gone = append(gone, m.To)
+		}
+		answers, err := x.job.Target.RemoveMembers(ctx, q.Link.TargetID, ids)
+		if err != nil {
+			return err
+		}
+		for _, err := range answers {
+			if err != nil {
+				return err
+			}
+		}
+		if err := x.Store.ForgetExported(ctx, x.job.ID, q.Ref, gone, nil); err != nil {
+			return err
+		}
+	}
+}
+
 // target is the id of the target object that an operation is about.
 func target(q engine.Queued, op engine.Operation) string {
 	if op.Adopt != "" {
@@ -362,6 +487,9 @@ func (x *exporter) failed(q engine.Queued, f decide.Facts, op engine.Operation, 
 	}
 	now := x.Now().UTC()
 	e, _ := decide.Fail(q.Escrow, te.Code, te.Status, te.Detail, now)
+	if te.Code == engine.CodeLicenseLimit {
+		x.licences.spent(x.cycle.ID)
+	}
 	s := engine.Settled{Ref: q.Ref, Rev: q.Rev, Bucket: engine.BucketFailed, Escrow: &e}
 	if len(te.Applied) > 0 && q.Link != nil { // some of the changes arrived: remember them
 		part := op

@@ -58,7 +58,7 @@ func (e *evaluator) facts(q engine.Queued, free probe) decide.Facts {
 	x := decide.Judge(&e.job.Job, o, q.Paths, m.Filter.Evaluate(src))
 	src["IsSoftDeleted"] = x.SoftDeleted(o.State)
 	f := decide.Facts{
-		Kind: q.Kind, State: o.State, Factors: x, Link: q.Link, Mapping: m, Options: e.job.Options,
+		Now: e.now, Kind: q.Kind, State: o.State, Factors: x, Link: q.Link, Mapping: m, Options: e.job.Options,
 		Doubt: e.doubt || (q.Link != nil && q.Link.Verify),
 	}
 	f.Desired, f.MappingError = m.EvaluateUnique(src, &expr.Env{Now: e.now, Rand: rand.Reader}, free)

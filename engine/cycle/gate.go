@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/decide"
 	"github.com/scimsync/scimsync/mapping"
 )
 
@@ -55,7 +56,7 @@ func (r *Runner) gate(ctx context.Context, id engine.JobID) error {
 		if err := r.countdown(ctx, id, q, now); err != nil {
 			return err
 		}
-		if quarantineOver(q, now) {
+		if decide.Over28Days(q, now) {
 			return r.disable(ctx, id)
 		}
 	}
@@ -69,7 +70,7 @@ func (r *Runner) gate(ctx context.Context, id engine.JobID) error {
 	case q != nil && q.Reason == engine.QuarantineOnDemand:
 		return &NotNowError{Job: id, State: engine.StatusQuarantine,
 			Message: fmt.Sprintf("put into quarantine by an administrator; go on with: scimsync job start %s", id)}
-	case q != nil && now.Before(q.NextAttempt):
+	case !decide.Due(q, now):
 		return &NotNowError{Job: id, State: engine.StatusQuarantine, NextAttempt: q.NextAttempt,
 			Message: fmt.Sprintf("in quarantine (%s: %s); the next attempt is at %s, or at once with: scimsync job sync %s",
 				q.Reason, q.Message, q.NextAttempt.Format(time.RFC3339), id)}
@@ -106,7 +107,7 @@ func (r *Runner) disable(ctx context.Context, id engine.JobID) error {
 
 // countdown tells people when few days are left.
 func (r *Runner) countdown(ctx context.Context, id engine.JobID, q *engine.Quarantine, now time.Time) error {
-	days, ok := quarantineDaysLeft(q, now)
+	days, ok := decide.DaysLeft(q, now)
 	if !ok {
 		return nil
 	}
@@ -155,7 +156,7 @@ func (r *Runner) conclude(ctx context.Context, c engine.Cycle, v ending) error {
 		}
 		switch {
 		case v.quarantine != "":
-			ctl.Quarantine = enterQuarantine(ctl.Quarantine, v.quarantine, engine.Code(v.code), v.message, now)
+			ctl.Quarantine = decide.Enter(ctl.Quarantine, v.quarantine, engine.Code(v.code), v.message, now)
 		case v.complete:
 			ctl.Quarantine = nil
 		}

@@ -56,7 +56,11 @@ func (d *decider) stage(q engine.Queued, f decide.Facts, op engine.Operation) st
 	case f.State == engine.Active && !(f.Factors.Assigned && f.Factors.RoleOK):
 		s.lapsed = true
 	}
-	s.verdict = allowed(q.Hold, op, q.Object.ChangedAt, d.now)
+	s.verdict = decide.Allowed(q.Hold, op, q.Object.ChangedAt, d.now)
+	// An approval of what was missing was given before anybody knew what had become of it.
+	if h := q.Hold; h != nil && h.Cause == engine.HoldMissing && s.cause == "" && h.Verdict == engine.Approved && d.now.Before(h.Until) {
+		s.verdict = engine.Approved
+	}
 	return s
 }
 
@@ -67,52 +71,44 @@ func (d *decider) guard(ctx context.Context) error {
 	if len(d.staged) == 0 {
 		return nil
 	}
-	n := guardCount{}
-	lapsed := map[engine.Kind]int{}
-	for i := range d.staged {
-		s := &d.staged[i]
-		if s.lapsed && s.verdict != engine.Approved {
-			lapsed[s.queued.Kind]++
-		}
-	}
-	guard := d.job.Options.Deletions
+	n := decide.Census{Guard: d.job.Options.Deletions}
+	emptied := map[engine.Kind]bool{}
 	for _, k := range kinds(d.job) {
 		links, err := d.Store.CountLinks(ctx, d.job.ID, k)
 		if err != nil {
 			return err
 		}
-		known := links[engine.Managed] + links[engine.Suspended]
+		known, lapsed := links[engine.Managed]+links[engine.Suspended], 0
 		n.Managed += known
-		if guard.Off || !decide.Emptied(known, lapsed[k]) {
-			continue
-		}
-		for i := range d.staged {
-			if s := &d.staged[i]; s.lapsed && s.queued.Kind == k {
-				s.cause = engine.HoldLapsed
+		for _, s := range d.staged {
+			if s.lapsed && s.queued.Kind == k && s.verdict != engine.Approved {
+				lapsed++
 			}
 		}
+		emptied[k] = decide.Emptied(known, lapsed)
 	}
 	for _, s := range d.staged {
-		switch {
-		case s.verdict == engine.Approved:
+		switch s.verdict {
+		case engine.Approved:
 			n.Approved++
-		case s.verdict == engine.Rejected:
-		case s.cause != "":
+		case engine.Undecided:
 			n.Undecided++
-		default:
-			n.Undecided++
-			if h := s.queued.Hold; h != nil {
-				n.Held, n.HeldLimit = n.Held+1, max(n.HeldLimit, h.Limit)
-			}
 		}
 	}
-	limit, hold := holdAll(guard, n)
-	return d.planStaged(ctx, limit, hold)
+	for i := range d.staged {
+		s := &d.staged[i]
+		n.Emptied = emptied[s.queued.Kind]
+		if cause, hold := n.Holds(s.queued.Hold, s.lapsed); hold && s.cause == "" {
+			s.cause = cause
+		}
+	}
+	limit, _ := decide.Limit(n.Guard, n.Managed)
+	return d.planStaged(ctx, limit)
 }
 
 // planStaged records the verdict of the guard: what may go is planned, the rest is held, each with what there
 // is to say about it.
-func (d *decider) planStaged(ctx context.Context, limit int, hold bool) error {
+func (d *decider) planStaged(ctx context.Context, limit int) error {
 	var planned []engine.Planned
 	var news []engine.Settled
 	held := 0
@@ -122,7 +118,7 @@ func (d *decider) planStaged(ctx context.Context, limit int, hold bool) error {
 		case s.verdict == engine.Approved && s.cause != engine.HoldMissing:
 		case s.verdict == engine.Rejected:
 			p.Held = true
-		case !d.job.Options.Deletions.Off && (hold || s.cause != ""):
+		case s.cause != "" && !d.job.Options.Deletions.Off:
 			p.Held = true
 			held++
 			if h := p.Hold; h == nil || h.Action != s.op.Action || h.Verdict != engine.Undecided {
@@ -143,15 +139,15 @@ func (d *decider) planStaged(ctx context.Context, limit int, hold bool) error {
 		d.log(d.cycle).Warn("disables and deletes are held until somebody approves them",
 			zap.Int("count", held), zap.Int("limit", limit), zap.Int("new", len(news)))
 	}
+	planned, err := d.keepToPlan(ctx, planned)
+	if err != nil {
+		return err
+	}
 	return d.plan(ctx, planned)
 }
 
 func (d *decider) held(s staged, limit int) *engine.Hold {
-	cause := s.cause
-	if cause == "" {
-		cause = engine.HoldThreshold
-	}
-	return &engine.Hold{Cause: cause, Action: s.op.Action, Rule: s.op.Rule, Reason: s.op.Reason, Detail: s.op.Detail, Limit: limit, Since: d.now.UTC()}
+	return &engine.Hold{Cause: s.cause, Action: s.op.Action, Rule: s.op.Rule, Reason: s.op.Reason, Detail: s.op.Detail, Limit: limit, Since: d.now.UTC()}
 }
 
 // stagedRow is the log row of a change that is held for the first time (18.5). Revision 0: it settles nothing.
@@ -230,4 +226,25 @@ func Held(ctx context.Context, s engine.Store, j engine.JobID) (HeldNow, error) 
 			}
 		}
 	}
+}
+
+// guardRemovals holds membership removals when a cycle would make too many or empty a large group (18.6).
+func (r *Runner) guardRemovals(ctx context.Context, job *Job, c engine.Cycle) error {
+	g := job.Options.Deletions.Removals
+	if job.Options.Deletions.Off {
+		g = engine.RemovalGuard{}
+	}
+	before, err := r.Store.HeldRemovals(ctx, job.ID, "", 1)
+	if err != nil || g == (engine.RemovalGuard{}) && len(before) == 0 {
+		return err
+	}
+	held, err := r.Store.HoldRemovals(ctx, job.ID, g, r.Now().UTC())
+	if err != nil || held == 0 {
+		return err
+	}
+	r.log(c).Warn("membership removals are held until somebody approves them", zap.Int("count", held))
+	if len(before) > 0 {
+		return nil
+	}
+	return r.note(ctx, job, c, engine.Counts{engine.RemovalsHeld: 1})
 }

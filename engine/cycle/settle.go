@@ -46,8 +46,9 @@ func (r *Runner) relink(s *engine.Settled, q engine.Queued, f decide.Facts, op e
 		l.Disabled = false
 	}
 	l.Recycled = f.State == engine.SoftDeleted && (l.Recycled || op.Action == engine.Disable || op.Action == engine.Update || l.Disabled)
+	l.DeleteAt, l.Left = op.DeleteAt, op.Left
 	l.UpdatedAt = r.Now().UTC()
-	s.Link = &l
+	s.Link, s.Later = &l, op.Later
 }
 
 // exported is what the target is known to hold at the mapped paths after op.
