@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/scimsync/scimsync/cmd/scimsync/web"
 	"github.com/scimsync/scimsync/config"
 	"github.com/scimsync/scimsync/connectors/msgraph/graphtest"
 	"github.com/scimsync/scimsync/connectors/scim/scimtest"
@@ -149,7 +150,7 @@ func (d *demo) cycle(ctx context.Context, s *service, job config.Job, rows int) 
 	if err := writeStory(d.out, entries, rows); err != nil {
 		return err
 	}
-	if err := writeCycle(d.out, resultOf(c)); err != nil {
+	if err := writeCycle(d.out, web.CycleResultOf(c)); err != nil {
 		return err
 	}
 	if c.State != engine.CycleSucceeded {

@@ -10,36 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scimsync/scimsync/cmd/scimsync/web"
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/store"
 )
-
-// logRow is one line of the provisioning log for programs.
-type logRow struct {
-	ID         int64                 `json:"id"`
-	Time       time.Time             `json:"time"`
-	Cycle      engine.CycleID        `json:"cycle"`
-	Type       engine.Kind           `json:"type"`
-	Action     engine.Action         `json:"action"`
-	Status     engine.LogStatus      `json:"status"`
-	Rule       engine.Rule           `json:"rule"`
-	Reason     engine.Reason         `json:"reason"`
-	Source     engine.Identity       `json:"source"`
-	Target     engine.Identity       `json:"target"`
-	Code       engine.Code           `json:"code,omitempty"`
-	HTTPStatus int                   `json:"httpStatus,omitempty"`
-	Detail     string                `json:"detail,omitempty"`
-	Changes    []engine.LoggedChange `json:"changes,omitempty"`
-	DurationMS int64                 `json:"durationMs"`
-}
-
-func logRowOf(e engine.LogEntry) logRow {
-	return logRow{
-		ID: e.ID, Time: e.At, Cycle: e.Cycle, Type: e.Kind, Action: e.Action, Status: e.Status, Rule: e.Rule, Reason: e.Reason,
-		Source: e.Source, Target: e.Target, Code: e.Code, HTTPStatus: e.HTTPStatus, Detail: e.Detail, Changes: e.Changes,
-		DurationMS: e.Duration.Milliseconds(),
-	}
-}
 
 // pollEvery is how often --follow looks for new rows.
 const pollEvery = time.Second
@@ -146,7 +120,7 @@ func (c *console) writeLog(ctx context.Context, log engine.Log, j engine.JobID, 
 
 func (c *console) writeRow(e engine.LogEntry) error {
 	if c.json() {
-		return json.NewEncoder(c.out).Encode(logRowOf(e))
+		return json.NewEncoder(c.out).Encode(web.LogRowOf(e))
 	}
 	if _, err := fmt.Fprintf(c.out, "%s  ", e.At.Local().Format(time.DateTime)); err != nil {
 		return err

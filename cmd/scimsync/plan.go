@@ -11,29 +11,12 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/scimsync/scimsync/cmd/scimsync/web"
 	"github.com/scimsync/scimsync/config"
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/cycle"
 	"github.com/scimsync/scimsync/engine/store"
 )
-
-// planResult is the answer of `plan` (contract section 3).
-type planResult struct {
-	Job        string             `json:"job"`
-	Operations []plannedOperation `json:"operations"`
-	Summary    cycleResult        `json:"summary"`
-}
-
-type plannedOperation struct {
-	Type    engine.Kind           `json:"type"`
-	Action  engine.Action         `json:"action"`
-	Source  engine.Identity       `json:"source"`
-	Target  engine.Identity       `json:"target"`
-	Reason  engine.Reason         `json:"reason"`
-	Rule    engine.Rule           `json:"rule"`
-	Detail  string                `json:"detail,omitempty"`
-	Changes []engine.LoggedChange `json:"changes"`
-}
 
 func newPlan(c *console) *cobra.Command {
 	return &cobra.Command{
@@ -64,7 +47,7 @@ written anywhere and nothing is remembered.`,
 }
 
 // problemCode is the code of what broke a cycle off, "" if nothing did.
-func problemCode(r cycleResult) string {
+func problemCode(r web.CycleResult) string {
 	if r.Error != nil {
 		return r.Error.Code
 	}
@@ -72,19 +55,19 @@ func problemCode(r cycleResult) string {
 }
 
 // plan runs a whole cycle on a copy of the job's state, against a target that is only read.
-func plan(ctx context.Context, f *config.File, j config.Job) (_ planResult, _ []engine.LogEntry, err error) {
+func plan(ctx context.Context, f *config.File, j config.Job) (_ web.PlanResult, _ []engine.LogEntry, err error) {
 	jobs, err := buildJobs(f, zap.NewNop())
 	if err != nil {
-		return planResult{}, nil, err
+		return web.PlanResult{}, nil, err
 	}
 	dir, err := os.MkdirTemp("", "scimsync-plan-")
 	if err != nil {
-		return planResult{}, nil, err
+		return web.PlanResult{}, nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	scratch, err := scratchOf(ctx, f, engine.JobID(j.ID), dir)
 	if err != nil {
-		return planResult{}, nil, err
+		return web.PlanResult{}, nil, err
 	}
 	defer func() { err = errors.Join(err, scratch.Close()) }()
 
@@ -93,9 +76,9 @@ func plan(ctx context.Context, f *config.File, j config.Job) (_ planResult, _ []
 	runner := cycle.New(scratch, map[engine.JobID]*cycle.Job{job.ID: job}, zap.NewNop())
 	done, err := runner.Run(ctx, job.ID, "plan", func(int) {})
 	if err != nil {
-		return planResult{}, nil, err
+		return web.PlanResult{}, nil, err
 	}
-	out := planResult{Job: j.ID, Operations: []plannedOperation{}, Summary: resultOf(done)}
+	out := web.PlanResult{Job: j.ID, Operations: []web.PlannedOperation{}, Summary: web.CycleResultOf(done)}
 	var all []engine.LogEntry
 	for after := int64(0); ; {
 		entries, err := scratch.Entries(ctx, job.ID, engine.LogFilter{Cycle: done.ID, AfterID: after})
@@ -116,11 +99,7 @@ func plan(ctx context.Context, f *config.File, j config.Job) (_ planResult, _ []
 				}
 			}
 			all = append(all, e)
-			o := plannedOperation{
-				Type: e.Kind, Action: e.Action, Source: e.Source, Target: e.Target, Reason: e.Reason, Rule: e.Rule, Detail: e.Detail,
-				Changes: append([]engine.LoggedChange{}, e.Changes...),
-			}
-			out.Operations = append(out.Operations, o)
+			out.Operations = append(out.Operations, web.PlannedOf(e))
 		}
 	}
 }
@@ -145,7 +124,7 @@ func scratchOf(ctx context.Context, f *config.File, job engine.JobID, dir string
 	return scratch, nil
 }
 
-func writePlan(w io.Writer, asJSON bool, r planResult, entries []engine.LogEntry) error {
+func writePlan(w io.Writer, asJSON bool, r web.PlanResult, entries []engine.LogEntry) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}

@@ -243,13 +243,19 @@ func (c *Client) EscrowCauses(ctx context.Context, j engine.JobID) (EscrowCauses
 
 // Retry makes failed objects due at once; nil means all. It returns how many.
 func (c *Client) Retry(ctx context.Context, j engine.JobID, ids []string) (int, error) {
-	out, err := fetch[CountResult](ctx, c, http.MethodPost, jobPath(j, "/escrows/retry"), nil, IDsRequest{ids})
-	return out.Count, err
+	return c.escrowed(ctx, j, "/escrows/retry", ids)
 }
 
 // Ignore drops failures until their source objects change; nil means all. It returns how many.
 func (c *Client) Ignore(ctx context.Context, j engine.JobID, ids []string) (int, error) {
-	out, err := fetch[CountResult](ctx, c, http.MethodPost, jobPath(j, "/escrows/ignore"), nil, IDsRequest{ids})
+	return c.escrowed(ctx, j, "/escrows/ignore", ids)
+}
+
+func (c *Client) escrowed(ctx context.Context, j engine.JobID, path string, ids []string) (int, error) {
+	if ids != nil && len(ids) == 0 {
+		return 0, nil // without ids the body would mean all
+	}
+	out, err := fetch[CountResult](ctx, c, http.MethodPost, jobPath(j, path), nil, IDsRequest{ids})
 	return out.Count, err
 }
 
