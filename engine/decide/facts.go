@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"time"
+
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/mapping"
 )
@@ -23,6 +25,8 @@ type Facts struct {
 	// Doubt asks for the live target object before a linked object is changed: the job was restarted
 	// or its mapping changed, or an answer of the target contradicted what we believed.
 	Doubt bool
+	// Now is the time of the decision. Grace times are counted from it, and past it they are over.
+	Now time.Time
 }
 
 // Factors are the parts of the question whether an object is in scope (section 4.2). Each is

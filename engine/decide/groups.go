@@ -78,10 +78,22 @@ func stayingGroup(f Facts) engine.Operation {
 // groupOutOfScope: groups have no disabled state, so leaving the scope means DELETE unless the job
 // says otherwise (G7).
 func groupOutOfScope(f Facts, rule engine.Rule, why engine.Reason) engine.Operation {
-	if f.Options.SkipOutOfScope || f.Options.GroupOutOfScope == engine.GroupLeave {
-		return engine.Operation{Action: engine.Skip, Rule: rule, Reason: engine.SkipOutOfScope, Then: engine.Released}
+	switch {
+	case f.Options.SkipOutOfScope || f.Options.GroupOutOfScope == engine.GroupLeave:
+		return leftAlone(rule, engine.SkipOutOfScope)
+	case f.Options.GroupOutOfScope == engine.GroupEmpty && !f.Mapping.Actions.Update:
+		return leftAlone(rule, engine.UpdateDisabled)
+	case f.Options.GroupOutOfScope == engine.GroupEmpty && !f.Mapping.MembersMapped():
+		return leftAlone(rule, engine.SkipOutOfScope) // its members are none of our business
+	case f.Options.GroupOutOfScope == engine.GroupEmpty:
+		return engine.Operation{Action: engine.Update, Rule: rule, Reason: why, Then: engine.Released, EmptyMembers: true}
+	default:
+		return removingGroup(f, rule, why)
 	}
-	return removingGroup(f, rule, why)
+}
+
+func leftAlone(rule engine.Rule, why engine.Reason) engine.Operation {
+	return engine.Operation{Action: engine.Skip, Rule: rule, Reason: why, Then: engine.Released}
 }
 
 func removingGroup(f Facts, rule engine.Rule, why engine.Reason) engine.Operation {

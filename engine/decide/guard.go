@@ -1,26 +1,96 @@
 package decide
 
-import "github.com/scimsync/scimsync/engine"
+import (
+	"time"
 
-// Threshold returns how many disables and deletes one cycle of a job with that many managed
-// objects may carry out (18.7); ok is false when the guard is off.
-func Threshold(g engine.DeletionGuard, managed int) (n int, ok bool) {
+	"github.com/scimsync/scimsync/engine"
+)
+
+// Limit returns how many disables and deletes one cycle of a job with that many managed objects may
+// carry out; ok is false when the guard is off. With a number and a share set the smaller limit counts; with
+// neither it is min(500, max(5, 10 %)) (18.7).
+func Limit(g engine.DeletionGuard, managed int) (n int, ok bool) {
+	// The product of a share and a count may come out a hair below a whole number.
+	share := int(float64(managed)*g.Percent/100 + 1e-9)
 	switch {
 	case g.Off:
 		return 0, false
+	case g.Threshold > 0 && g.Percent > 0:
+		return min(g.Threshold, share), true
 	case g.Threshold > 0:
 		return g.Threshold, true
+	case g.Percent > 0:
+		return share, true
 	default:
 		return min(500, max(5, managed/10)), true
 	}
 }
 
-// Holds reports whether a plan with that many destructive operations must wait for approval. The
-// count is taken on the complete plan and it is all or nothing: when it holds, none is carried out
-// (18.4, 18.6).
+// Takes reports whether an operation counts for the guard: it disables or deletes, or empties a group (18.2).
+func Takes(op engine.Operation) bool { return op.Action.Destructive() || op.EmptyMembers }
+
+// Allowed is the verdict that stands about a held change when op is decided for it now. An approval is good for the
+// action it was given for and until it expires; a rejection for that action and until the source object changes, which it
+// last did at changedAt. Nil, or a verdict that stands no more, is [engine.Undecided].
+func Allowed(h *engine.Hold, op engine.Operation, changedAt, now time.Time) engine.Verdict {
+	switch {
+	case h == nil || h.Action != op.Action:
+		return engine.Undecided
+	case h.Verdict == engine.Approved && now.Before(h.Until):
+		return engine.Approved
+	case h.Verdict == engine.Rejected && !changedAt.After(h.VerdictAt):
+		return engine.Rejected
+	default:
+		return engine.Undecided
+	}
+}
+
+// Holds reports whether so many operations are more than one call or cycle may carry out without approval.
 func Holds(g engine.DeletionGuard, managed, destructive int) bool {
-	n, ok := Threshold(g, managed)
+	n, ok := Limit(g, managed)
 	return ok && destructive > n
+}
+
+// Census counts what one cycle would take away ([Takes]), over all kinds. It is taken on the complete plan, before any
+// of it is exported (18.4, 18.6).
+type Census struct {
+	Guard   engine.DeletionGuard
+	Managed int // objects that are managed, for [Limit]
+	// Undecided are changes without a verdict that stands ([Allowed]), those held by earlier cycles included.
+	Undecided int
+	// Approved are changes that this cycle carries out on an approval. They leave less room for others: an approved
+	// list cannot be joined by somebody nobody looked at.
+	Approved int
+	// Emptied says that nearly everybody lost the assignment at once, see [Emptied].
+	Emptied bool
+}
+
+// Exceeded reports whether the counts are above the limit. Exactly as many as the limit pass.
+func (c Census) Exceeded() bool { return Holds(c.Guard, c.Managed, c.Undecided+c.Approved) }
+
+// Holds says whether an undecided change is held, and by which guard. before is what is known of it: nil for one that comes
+// up for the first time. lapsed says that it follows from a lost assignment.
+//
+// It is all or nothing: none of those that come up now is carried out when there are too many, and nothing that was held
+// before. What is held stays held although there are fewer now: until a verdict, until its object is entitled again
+// (and so not counted any more), until the guard is switched off, or until the limit is raised to what there is. A guard that
+// does not count (lapsed, missing) does not heed a higher limit.
+func (c Census) Holds(before *engine.Hold, lapsed bool) (engine.HoldCause, bool) {
+	limit, on := Limit(c.Guard, c.Managed)
+	switch {
+	case !on:
+		return "", false
+	case before != nil && before.Cause != engine.HoldThreshold:
+		return before.Cause, true
+	case lapsed && c.Emptied:
+		return engine.HoldLapsed, true
+	case c.Exceeded():
+		return engine.HoldThreshold, true
+	case before != nil && limit <= before.Limit:
+		return engine.HoldThreshold, true
+	default:
+		return "", false
+	}
 }
 
 // Truncated reports whether a full read looks cut short: it brought less than half of the objects
@@ -38,36 +108,3 @@ func Emptied(provisioned, lost int) bool {
 // Suspect reports whether too many known objects are missing from a full read to believe it
 // (GS-RS-3): more than 5 % and more than 100.
 func Suspect(known, missing int) bool { return missing > 100 && missing*20 > known }
-
-// Preset is a set of numbers for [Quarantined].
-type Preset struct {
-	MinFailures int     // below this number of failures nothing happens
-	MaxRate     float64 // share of failed events above which the job is quarantined
-	MaxFailures int     // absolute limit, references not counted
-	MaxTotal    int     // absolute limit, references counted
-}
-
-// Entra are Microsoft's published numbers (17.1).
-var Entra = Preset{MinFailures: 5000, MaxRate: 0.40, MaxFailures: 40000, MaxTotal: 60000}
-
-// Adaptive is Entra with a floor that also fires in small tenants.
-func Adaptive(inScope int) Preset {
-	p := Entra
-	p.MinFailures = min(5000, max(20, inScope/10))
-	return p
-}
-
-// Quarantined reports whether failures, successes and reference failures of a cycle (open escrows
-// included) put the job into quarantine, and under which reason value of 17.1.
-func Quarantined(p Preset, failures, successes, references int) (reason string, yes bool) {
-	switch events := failures + successes; {
-	case failures+references > p.MaxTotal:
-		return "EncounteredTotalEscrowThreshold", true
-	case failures > p.MaxFailures:
-		return "EncounteredBaseEscrowThreshold", true
-	case failures >= p.MinFailures && float64(failures) > p.MaxRate*float64(events):
-		return "EncounteredEscrowProportionThreshold", true
-	default:
-		return "", false
-	}
-}

@@ -4,30 +4,150 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/scimsync/scimsync/engine"
 )
 
-func TestThreshold(t *testing.T) {
+// TestLimit: how many one cycle may take away, and that exactly as many pass.
+func TestLimit(t *testing.T) {
 	for _, c := range []struct {
-		guard       engine.DeletionGuard
-		managed     int
-		destructive int
-		holds       bool
+		name    string
+		guard   engine.DeletionGuard
+		managed int
+		limit   int
 	}{
-		{engine.DeletionGuard{Threshold: 3}, 100, 3, false}, // 18.4: three pass
-		{engine.DeletionGuard{Threshold: 3}, 100, 4, true},  // four trip
-		{engine.DeletionGuard{}, 0, 5, false},               // 18.7: at least 5
-		{engine.DeletionGuard{}, 0, 6, true},
-		{engine.DeletionGuard{}, 200, 20, false}, // 10 %
-		{engine.DeletionGuard{}, 200, 21, true},
-		{engine.DeletionGuard{}, 100_000, 500, false}, // at most 500
-		{engine.DeletionGuard{}, 100_000, 501, true},
-		{engine.DeletionGuard{Off: true}, 10, 10, false},
+		{"18.4 threshold", engine.DeletionGuard{Threshold: 3}, 100, 3},
+		{"18.4 threshold, whatever is managed", engine.DeletionGuard{Threshold: 3}, 1, 3},
+		{"18.7 at least 5", engine.DeletionGuard{}, 0, 5},
+		{"18.7 10 %", engine.DeletionGuard{}, 209, 20},
+		{"18.7 at most 500", engine.DeletionGuard{}, 100_000, 500},
+		{"share", engine.DeletionGuard{Percent: 2.5}, 1_000, 25},
+		{"share, parts of an object", engine.DeletionGuard{Percent: 10}, 39, 3},
+		{"share, of which nothing is whole", engine.DeletionGuard{Percent: 10}, 9, 0},
+		{"share that floats below a whole number", engine.DeletionGuard{Percent: 0.29}, 10_000, 29},
+		{"both, the number is smaller", engine.DeletionGuard{Threshold: 3, Percent: 10}, 100, 3},
+		{"both, the share is smaller", engine.DeletionGuard{Threshold: 30, Percent: 10}, 100, 10},
 	} {
-		if got := Holds(c.guard, c.managed, c.destructive); got != c.holds {
-			t.Errorf("Holds(%+v, %d managed, %d destructive) = %v, want %v", c.guard, c.managed, c.destructive, got, c.holds)
+		if got, ok := Limit(c.guard, c.managed); got != c.limit || !ok {
+			t.Errorf("%s: Limit(%+v, %d managed) = %d, %v, want %d", c.name, c.guard, c.managed, got, ok, c.limit)
+		}
+		for more, hold := range []bool{false, true} {
+			if got := Holds(c.guard, c.managed, c.limit+more); got != hold {
+				t.Errorf("%s: %d are held: %v, want %v", c.name, c.limit+more, got, hold)
+			}
+		}
+	}
+	if n, ok := Limit(engine.DeletionGuard{Off: true, Threshold: 3}, 100); ok {
+		t.Errorf("the guard is off and allows %d", n)
+	}
+}
+
+// TestCensus follows changes from cycle to cycle. Every row is one undecided change in one cycle.
+func TestCensus(t *testing.T) {
+	three := engine.DeletionGuard{Threshold: 3}
+	threshold := &engine.Hold{Cause: engine.HoldThreshold, Action: engine.Disable, Limit: 3}
+	expired := &engine.Hold{Cause: engine.HoldThreshold, Action: engine.Disable, Limit: 3, Verdict: engine.Approved}
+	lapse := &engine.Hold{Cause: engine.HoldLapsed, Action: engine.Disable, Limit: 3}
+	missing := &engine.Hold{Cause: engine.HoldMissing, Action: engine.Delete, Limit: 3}
+	for _, c := range []struct {
+		name   string
+		c      Census
+		before *engine.Hold
+		lapsed bool
+		want   engine.HoldCause
+	}{
+		{"35.15 three pass", Census{Guard: three, Undecided: 3}, nil, true, ""},
+		{"35.15 four are held", Census{Guard: three, Undecided: 4}, nil, true, engine.HoldThreshold},
+		{"35.16 four are approved, a fifth appears", Census{Guard: three, Approved: 4, Undecided: 1}, nil, false, engine.HoldThreshold},
+		{"35.16 the fifth, afterwards", Census{Guard: three, Undecided: 1}, threshold, false, engine.HoldThreshold},
+		{"one of four is approved, three are left", Census{Guard: three, Approved: 1, Undecided: 3}, threshold, false, engine.HoldThreshold},
+		{"one of four is entitled again", Census{Guard: three, Undecided: 3}, threshold, false, engine.HoldThreshold},
+		{"the approval expired", Census{Guard: three, Undecided: 1}, expired, false, engine.HoldThreshold},
+		{"a newcomer beside what is held, within the limit", Census{Guard: three, Undecided: 3}, nil, false, ""},
+		{"a newcomer beside what is held, above it", Census{Guard: three, Undecided: 4}, nil, false, engine.HoldThreshold},
+		{"the limit is raised, but not enough", Census{Guard: engine.DeletionGuard{Threshold: 4}, Undecided: 5}, threshold, false, engine.HoldThreshold},
+		{"the limit is raised to what there is", Census{Guard: engine.DeletionGuard{Threshold: 5}, Undecided: 5}, threshold, false, ""},
+		{"the limit is lowered", Census{Guard: engine.DeletionGuard{Threshold: 2}, Undecided: 1}, threshold, false, engine.HoldThreshold},
+		{"off", Census{Guard: engine.DeletionGuard{Off: true}, Undecided: 400, Emptied: true}, threshold, true, ""},
+
+		{"18.8 nearly everybody, far below the threshold", Census{Guard: engine.DeletionGuard{Threshold: 500}, Undecided: 50, Emptied: true}, nil, true, engine.HoldLapsed},
+		{"18.8 nearly everybody, but this one was blocked", Census{Guard: engine.DeletionGuard{Threshold: 500}, Undecided: 50, Emptied: true}, nil, false, ""},
+		{"18.8 most are back, this one is not", Census{Guard: three, Undecided: 1}, lapse, true, engine.HoldLapsed},
+		{"18.8 a higher limit does not help", Census{Guard: engine.DeletionGuard{Threshold: 500}, Undecided: 50}, lapse, true, engine.HoldLapsed},
+		{"18.8 off", Census{Guard: engine.DeletionGuard{Off: true}, Undecided: 50}, lapse, true, ""},
+		{"18.8 missing from a suspect read", Census{Guard: engine.DeletionGuard{Threshold: 500}, Undecided: 1}, missing, false, engine.HoldMissing},
+	} {
+		if got, hold := c.c.Holds(c.before, c.lapsed); got != c.want || hold != (c.want != "") {
+			t.Errorf("%s: held by %q, %v, want %q", c.name, got, hold, c.want)
+		}
+	}
+}
+
+// TestCensusLaws: more to take away never frees anything, what is held is never freed by a verdict about something else,
+// and what is new is never treated better for having been held before.
+func TestCensusLaws(t *testing.T) {
+	small := rapid.IntRange(0, 30)
+	rapid.Check(t, func(rt *rapid.T) {
+		c := Census{
+			Guard:   engine.DeletionGuard{Threshold: small.Draw(rt, "threshold"), Percent: float64(small.Draw(rt, "percent"))},
+			Managed: small.Draw(rt, "managed"), Undecided: 1 + small.Draw(rt, "undecided"), Approved: small.Draw(rt, "approved"),
+			Emptied: rapid.Bool().Draw(rt, "emptied"),
+		}
+		lapsed := rapid.Bool().Draw(rt, "lapsed")
+		var before *engine.Hold
+		if rapid.Bool().Draw(rt, "before") {
+			causes := []engine.HoldCause{engine.HoldThreshold, engine.HoldLapsed, engine.HoldMissing}
+			before = &engine.Hold{Cause: rapid.SampledFrom(causes).Draw(rt, "cause"), Limit: small.Draw(rt, "limit")}
+		}
+		_, hold := c.Holds(before, lapsed)
+		if _, fresh := c.Holds(nil, lapsed); fresh && !hold {
+			rt.Fatalf("%+v holds a newcomer and not what was held before: %+v", c, before)
+		}
+		if !hold {
+			return
+		}
+		more := c
+		more.Undecided++
+		if _, still := more.Holds(before, lapsed); !still {
+			rt.Fatalf("%+v holds, one more does not", c)
+		}
+		judged := c
+		judged.Undecided, judged.Approved = c.Undecided-1, c.Approved+1
+		if _, still := judged.Holds(before, lapsed); !still {
+			rt.Fatalf("%+v holds; when another one is approved it does not", c)
+		}
+	})
+}
+
+// TestAllowed: a verdict is good for the action it was given for, and not for ever (18.7, 18.8).
+func TestAllowed(t *testing.T) {
+	at := time.Date(2031, 3, 1, 8, 0, 0, 0, time.UTC)
+	const hour = time.Hour
+	approved := &engine.Hold{Action: engine.Disable, Verdict: engine.Approved, VerdictAt: at, Until: at.Add(72 * hour)}
+	rejected := &engine.Hold{Action: engine.Disable, Verdict: engine.Rejected, VerdictAt: at}
+	for _, c := range []struct {
+		name    string
+		hold    *engine.Hold
+		action  engine.Action
+		changed time.Duration // of the source object, after the verdict
+		after   time.Duration // now, after the verdict
+		want    engine.Verdict
+	}{
+		{"never held", nil, engine.Disable, -hour, 0, engine.Undecided},
+		{"nobody said anything", &engine.Hold{Action: engine.Disable}, engine.Disable, -hour, 0, engine.Undecided},
+		{"approved", approved, engine.Disable, -hour, hour, engine.Approved},
+		{"approved, the object changed, the action did not", approved, engine.Disable, hour, 2 * hour, engine.Approved},
+		{"approved to disable, not to delete", approved, engine.Delete, -hour, hour, engine.Undecided},
+		{"approved, the last moment", approved, engine.Disable, -hour, 72*hour - 1, engine.Approved},
+		{"approved 72 h ago", approved, engine.Disable, -hour, 72 * hour, engine.Undecided},
+		{"rejected", rejected, engine.Disable, -hour, 1000 * hour, engine.Rejected},
+		{"rejected, changed at that very moment", rejected, engine.Disable, 0, hour, engine.Rejected},
+		{"rejected, the object changed", rejected, engine.Disable, hour, 2 * hour, engine.Undecided},
+		{"rejected to disable, now to be deleted", rejected, engine.Delete, -hour, hour, engine.Undecided},
+	} {
+		if got := Allowed(c.hold, engine.Operation{Action: c.action}, at.Add(c.changed), at.Add(c.after)); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
 }
@@ -72,102 +192,6 @@ func TestEmptied(t *testing.T) {
 	} {
 		if got := Emptied(c.provisioned, c.lost); got != c.want {
 			t.Errorf("Emptied(%d, %d) = %v, want %v", c.provisioned, c.lost, got, c.want)
-		}
-	}
-}
-
-// TestQuarantine has the vectors of section 17.1.
-func TestQuarantine(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		f, s, r int
-		want    string
-	}{
-		{"below 5,000, whatever the rate", 4_000, 0, 0, ""},
-		{"5,000 are evaluated", 5_000, 0, 0, "EncounteredEscrowProportionThreshold"},
-		{"85.7 %", 30_000, 5_000, 0, "EncounteredEscrowProportionThreshold"},
-		{"16.7 %", 20_000, 100_000, 0, ""},
-		{"more than 40,000", 45_000, 1_000_000, 0, "EncounteredBaseEscrowThreshold"},
-		{"61,000 with references", 40_000, 1_000_000, 21_000, "EncounteredTotalEscrowThreshold"},
-		{"28.6 % and not more than 40,000", 40_000, 100_000, 0, ""},
-	} {
-		if reason, yes := Quarantined(Entra, c.f, c.s, c.r); reason != c.want || yes != (c.want != "") {
-			t.Errorf("%s: got %q %v, want %q", c.name, reason, yes, c.want)
-		}
-	}
-	for _, c := range []struct{ inScope, floor int }{{0, 20}, {200, 20}, {1_000, 100}, {100_000, 5_000}} {
-		if got := Adaptive(c.inScope).MinFailures; got != c.floor {
-			t.Errorf("Adaptive(%d).MinFailures = %d, want %d", c.inScope, got, c.floor)
-		}
-	}
-}
-
-// TestLadder follows one change through all its tries, each made as soon as it is due (16.2).
-func TestLadder(t *testing.T) {
-	const hour = time.Hour
-	for _, c := range []struct {
-		code engine.Code
-		want []time.Duration // due after the first failure; zero: the next cycle
-	}{
-		{engine.CodeConflict, []time.Duration{0, 6 * hour, 12 * hour, 24 * hour, 48 * hour, 72 * hour}},
-		{engine.CodeTimeout, []time.Duration{0, 0, 0, 6 * hour, 12 * hour, 24 * hour, 48 * hour}},
-		{engine.CodeServerError, []time.Duration{0, 0, 0, 6 * hour, 12 * hour}},
-		{engine.CodeForbidden, []time.Duration{6 * hour, 12 * hour, 24 * hour, 48 * hour}},
-	} {
-		first := time.Date(2031, 3, 1, 8, 0, 0, 0, time.UTC)
-		now := first
-		var e *engine.Escrow
-		var got []time.Duration
-		for range c.want {
-			next, expired := Fail(e, c.code, 400, "", now)
-			if expired {
-				t.Fatalf("%s: expired after %s", c.code, now.Sub(first))
-			}
-			if e = &next; next.Due.Equal(now) {
-				got = append(got, 0)
-				now = now.Add(time.Minute) // the next cycle
-				continue
-			}
-			got = append(got, next.Due.Sub(first))
-			now = next.Due
-		}
-		if d := cmp.Diff(c.want, got); d != "" {
-			t.Errorf("%s: due times (-want +got):\n%s", c.code, d)
-		}
-	}
-	first := time.Date(2031, 3, 1, 8, 0, 0, 0, time.UTC)
-	if _, expired := Fail(&engine.Escrow{FirstFailure: first, Attempts: 30}, engine.CodeConflict, 409, "", first.Add(Expiry)); !expired {
-		t.Error("a change is still retried after 28 days")
-	}
-}
-
-func TestAnswer(t *testing.T) {
-	gone := &engine.TargetError{Outcome: engine.OutcomeRematch, Status: 404}
-	update := engine.Operation{Action: engine.Update, Then: engine.Managed}
-	for _, c := range []struct {
-		name  string
-		op    engine.Operation
-		err   *engine.TargetError
-		opts  engine.Options
-		again bool
-		want  Next
-	}{
-		{"U33 entitled and gone", update, gone, engine.Options{}, false, Over},
-		{"U33 entitled and gone, twice", update, gone, engine.Options{}, true, Escrow},
-		{"U33 in parity", update, gone, engine.Options{MissingIsError: true}, false, Escrow},
-		{"U33 not entitled and gone", engine.Operation{Action: engine.Disable, Then: engine.Released}, gone, engine.Options{}, false, Gone},
-		{"U17 rename of a recycled account that is gone", engine.Operation{Action: engine.Update, Then: engine.Suspended}, gone, engine.Options{}, false, Gone},
-		{"U34 delete of what is gone", engine.Operation{Action: engine.Delete, Then: engine.LinkNone}, gone, engine.Options{}, false, Gone},
-		{"U36 conflict", update, &engine.TargetError{Outcome: engine.OutcomeEscrow, Code: engine.CodeConflict, Status: 409}, engine.Options{}, false, Escrow},
-		{"U37 refused", update, &engine.TargetError{Outcome: engine.OutcomeEscrow, Status: 400}, engine.Options{}, false, Escrow},
-		{"stale tag", update, &engine.TargetError{Outcome: engine.OutcomeEscrow, Status: 412}, engine.Options{}, false, Reread},
-		{"stale tag, twice", update, &engine.TargetError{Outcome: engine.OutcomeEscrow, Status: 412}, engine.Options{}, true, Escrow},
-		{"U39 credentials", update, &engine.TargetError{Outcome: engine.OutcomeQuarantine, Status: 401}, engine.Options{}, false, Stop},
-		{"U40 long pause", update, &engine.TargetError{Outcome: engine.OutcomeSuspend, Status: 429}, engine.Options{}, false, Stop},
-		{"no use", update, &engine.TargetError{Outcome: engine.OutcomeSkip, Status: 451}, engine.Options{}, false, Drop},
-	} {
-		if got := Answer(c.op, c.err, c.opts, c.again); got != c.want {
-			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
 		}
 	}
 }

@@ -6,6 +6,9 @@ import "github.com/scimsync/scimsync/engine"
 // values, renames go before other updates, and what has to be searched for goes before what is new.
 // It is zero for an operation that writes nothing.
 func Order(f Facts, op engine.Operation) engine.Order {
+	if op.EmptyMembers {
+		return engine.OrderDisable
+	}
 	switch op.Action {
 	case engine.Delete:
 		return engine.OrderDelete

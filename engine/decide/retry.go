@@ -30,17 +30,17 @@ func ClassOf(c engine.Code) Class {
 	}
 }
 
-// Expiry is how long a failed change is retried.
+// Expiry is how long a failed change is retried, and how long a job in quarantine is.
 const Expiry = 28 * 24 * time.Hour
 
-// Fail returns the escrow of a change that failed once more at now; before is its escrow until now,
-// nil if this is the first failure. Due is the time itself when the change is to be tried in the
+// Fail returns the escrow of a change, or of a membership or another reference, that failed once more at now; before is
+// its escrow until now, nil if this is the first failure. Due is the time itself when the change is to be tried in the
 // next cycle: transient failures and faults three times, data failures once; then the ladder of first
-// failure + 6 h, + 12 h, + 24 h and every 24 h from there on. expired is true past 28 days: the
-// change is not retried any more.
+// failure + 6 h, + 12 h, + 24 h and every 24 h from there on. After 28 days it is expired and not retried
+// any more. What is tried again after that, because its source object changed or somebody asked for it, begins anew.
 func Fail(before *engine.Escrow, c engine.Code, status int, detail string, now time.Time) (after engine.Escrow, expired bool) {
 	after = engine.Escrow{FirstFailure: now, LastFailure: now, Attempts: 1, Code: c, Status: status, Detail: detail}
-	if before != nil {
+	if before != nil && !before.Expired {
 		after.FirstFailure, after.Attempts = before.FirstFailure, before.Attempts+1
 	}
 	soon := 1
@@ -54,10 +54,11 @@ func Fail(before *engine.Escrow, c engine.Code, status int, detail string, now t
 	if after.Attempts > soon {
 		after.Due = rung(after.FirstFailure, now)
 	}
-	return after, now.Sub(after.FirstFailure) >= Expiry
+	after.Expired = now.Sub(after.FirstFailure) >= Expiry
+	return after, after.Expired
 }
 
-// rung returns the first step of the ladder after now.
+// rung returns the first step of the ladder of first + 6 h, + 12 h, + 24 h and every 24 h from there on after now.
 func rung(first, now time.Time) time.Time {
 	for _, d := range []time.Duration{6 * time.Hour, 12 * time.Hour, 24 * time.Hour} {
 		if t := first.Add(d); t.After(now) {

@@ -1,7 +1,9 @@
 package decide
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/mapping"
@@ -11,7 +13,7 @@ import (
 // causes: hard-deleted, soft-deleted, unassigned, filtered out, blocked, entitled (section 11).
 func User(f Facts) engine.Operation {
 	if f.Factors.Ignored {
-		return skip("U7", engine.Excluded)
+		return waiting(f, skip("U7", engine.Excluded))
 	}
 	if f.Link == nil {
 		return entering(f)
@@ -23,15 +25,15 @@ func User(f Facts) engine.Operation {
 	case f.Link.State == engine.Released && (f.State != engine.Active || !x.InScope() || !x.Enabled):
 		return released(f)
 	case f.State == engine.SoftDeleted:
-		return leaving(f, "U17", engine.RecycledInSource, engine.Suspended, f.Options.SkipDisableWhenRecycled)
+		return leaving(f, recycled(f.Options))
 	case !x.Assigned:
-		return leaving(f, "U10", engine.NotAssigned, engine.Released, f.Options.SkipOutOfScope)
+		return leaving(f, outOfScope("U10", engine.NotAssigned, f.Options))
 	case !x.RoleOK:
-		return leaving(f, "U10", engine.MissingRole, engine.Released, f.Options.SkipOutOfScope)
+		return leaving(f, outOfScope("U10", engine.MissingRole, f.Options))
 	case !x.InFilter:
-		return leaving(f, "U29", engine.FilteredOut, engine.Released, f.Options.SkipOutOfScope)
+		return leaving(f, outOfScope("U29", engine.FilteredOut, f.Options))
 	case !x.Enabled:
-		return leaving(f, "U15", engine.InactiveInSource, engine.Suspended, f.Options.SkipDisableWhenBlocked)
+		return leaving(f, blocked(f.Options))
 	default:
 		return staying(f)
 	}
@@ -130,13 +132,14 @@ func staying(f Facts) engine.Operation {
 	op := engine.Operation{Action: engine.Nothing, Rule: "U26", Reason: engine.RedundantExport, Then: engine.Managed}
 	if !f.Mapping.Actions.Update {
 		op.Action, op.Rule, op.Reason, op.Then = engine.Skip, "U25", engine.UpdateDisabled, ""
+		op.Left = f.Link.Left // nothing was enabled; a date for deleting is forgotten all the same
 		return op
 	}
 	op.Changes = f.Desired.Update(current(f))
 	switch {
 	case back && f.Link.Recycled:
 		op.Rule, op.Reason = "U18", engine.RestoredInSource
-	case back && f.Link.State == engine.Suspended:
+	case back && f.Link.State == engine.Suspended && causeOf(f.Link.Left) != leftScope:
 		op.Rule, op.Reason = "U16", engine.SignInAllowed
 	case back:
 		op.Rule, op.Reason = "U30", engine.BackInScope
@@ -155,95 +158,28 @@ func staying(f Facts) engine.Operation {
 	return op
 }
 
-// leaving decides about a linked user that is no longer entitled. The export carries only what
-// depends on IsSoftDeleted, normally active = false, and never other pending differences (section 9); a
-// user in the recycle bin is then renamed as the source renamed it, and back again when it left the
-// bin but stays inactive (U17, U19, U20).
-func leaving(f Facts, rule engine.Rule, why engine.Reason, then engine.LinkState, leaveAlone bool) engine.Operation {
-	op := engine.Operation{Action: engine.Nothing, Rule: rule, Reason: why, Detail: f.Factors.Filter, Then: then}
-	switch {
-	case leaveAlone:
-		op.Action, op.Reason = engine.Skip, engine.SkipOutOfScope
-		return op
-	case f.Options.HardDisable || f.Mapping.NoSoftDelete:
-		return removing(f, rule, why)
-	case !f.Mapping.Actions.Update:
-		op.Action, op.Reason, op.Then = engine.Skip, engine.UpdateDisabled, ""
-		return op
-	}
-	for _, c := range f.Desired.Update(current(f)) {
-		switch {
-		case c.SoftDelete:
-			op.Action, op.Changes = engine.Disable, append(op.Changes, c)
-		case isUserName(c.Path) && c.New != nil && followsName(f):
-			op.Changes = append(op.Changes, c)
-		}
-	}
-	if op.Action == engine.Nothing && len(op.Changes) > 0 {
-		op.Action = engine.Update
-		if f.Link.Recycled && f.State == engine.Active {
-			op.Rule, op.Reason = "U20", engine.RestoredInSource
-			if then == engine.Released {
-				op.Rule = "U19"
-			}
-		}
-	}
-	return op
-}
-
-// followsName reports whether a change of userName is part of leaving: when the source rewrote the
-// name of a recycled user, and when it gave the name back.
-func followsName(f Facts) bool {
-	return !f.Options.KeepNameOnSoftDelete && (f.State == engine.SoftDeleted || f.Link.Recycled) && softDeletable(f.Mapping)
-}
-
-// softDeletable reports whether some mapping depends on IsSoftDeleted; without one, nothing is
-// disabled and the rename is dropped too (column ¬M).
-func softDeletable(m *mapping.Object) bool {
-	for i := range m.Attributes {
-		if m.Attributes[i].SoftDelete() {
-			return true
-		}
-	}
-	return false
-}
-
-// released decides about a user that was let go earlier and is not entitled now: whatever happens
-// to it at the source does not concern the target any more (U22b).
-func released(f Facts) engine.Operation {
-	if f.Link.Recycled && f.State == engine.Active && f.Mapping.Actions.Update {
-		// It went through the recycle bin while it was managed: the name goes back (U19).
-		op := leaving(f, "U22b", engine.NoLongerManaged, engine.Released, false)
-		if op.Action == engine.Update {
-			return op
-		}
-	}
-	return skip("U22b", engine.NoLongerManaged)
-}
-
-// purged decides about a linked user that is gone from the source for good.
-func purged(f Facts) engine.Operation {
-	if f.Link.State == engine.Released {
-		op := skip("U22", engine.NoLongerManaged)
-		op.Then = engine.LinkNone
-		return op
-	}
-	return removing(f, "U21", engine.DeletedInSource)
-}
-
-// removing deletes the target object if that is allowed.
-func removing(f Facts, rule engine.Rule, why engine.Reason) engine.Operation {
-	if !f.Mapping.Actions.Delete {
-		return engine.Operation{Action: engine.Skip, Rule: rule, Reason: engine.DeleteDisabled, Then: engine.Released}
-	}
-	return engine.Operation{Action: engine.Delete, Rule: rule, Reason: why, Then: engine.LinkNone}
-}
+// What keeps two sides from creating and deleting one account for ever (U33): after Recreations within
+// RecreationWindow it is a failure, until the window has moved on.
+const (
+	Recreations      = 2
+	RecreationWindow = 7 * 24 * time.Hour
+)
 
 // missing decides about a linked object that the target no longer has: the link is void, and an
-// entitled object starts over (U33).
+// entitled object starts over (U33), unless something else keeps deleting it.
 func missing(f Facts, rule engine.Rule, over func(Facts) engine.Operation) engine.Operation {
 	if f.Options.MissingIsError {
 		return fail(rule, engine.CodeGone, "the linked target object is gone; remove the link or restart the job with links cleared")
+	}
+	recent := 0
+	for _, at := range f.Link.Recreated {
+		if at.After(f.Now.Add(-RecreationWindow)) {
+			recent++
+		}
+	}
+	if recent >= Recreations {
+		return fail(rule, engine.CodeGone, fmt.Sprintf("the linked target object is gone again, although it was created anew %d times within 7 days: "+
+			"something else deletes it; find out what, or take the object out of scope", recent))
 	}
 	f.Link, f.Target = nil, Target{}
 	op := over(f)
