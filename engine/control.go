@@ -15,6 +15,8 @@ type Control struct {
 	// AskedAt is when somebody asked for a cycle that is not to wait for [Quarantine.NextAttempt]; the next
 	// cycle clears it.
 	AskedAt time.Time `json:"askedAt,omitzero"`
+	// Plan is the saved plan that the next cycle keeps to, "" for none; that cycle clears it.
+	Plan string `json:"plan,omitempty"`
 	// Schema is an Entra synchronization schema that replaces the mapping of the configuration file; "" for none.
 	Schema string `json:"schema,omitempty"`
 	// Quarantine is nil for a healthy job.

@@ -170,7 +170,7 @@ type Cycle struct {
 	Counts    Counts
 	Error     string // for people; free of secrets and personal data
 	ErrorCode string
-	// Plan is the saved plan that the cycle applies, "" for none. It is not stored with the cycle.
+	// Plan is the saved plan that the cycle keeps to, "" for none.
 	Plan string
 }
 

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Subject is whom or what on-demand provisioning is about: a user by id, userPrincipalName or mail, or a group by id or name.
 type Subject struct {
@@ -55,4 +58,12 @@ type Provisioned struct {
 	Explain   []string  `json:"explain,omitempty"`
 	StartedAt time.Time `json:"startedAt"`
 	EndedAt   time.Time `json:"endedAt"`
+}
+
+// Inquiries keeps what somebody asked for by name, and the answer, for a day: workflows carry the id alone.
+type Inquiries interface {
+	PutRequest(ctx context.Context, j JobID, id string, request []byte) error
+	// Request returns an error that wraps [ErrNotFound] if there is none; answer is nil until there is one.
+	Request(ctx context.Context, j JobID, id string) (request, answer []byte, err error)
+	PutAnswer(ctx context.Context, j JobID, id string, answer []byte) error
 }

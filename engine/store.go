@@ -23,6 +23,7 @@ type Store interface {
 	Audit
 	Notices
 	OnDemand
+	Inquiries
 	Plans
 	io.Closer
 }

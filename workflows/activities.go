@@ -21,10 +21,13 @@ type Activities struct {
 // Begin opens the cycle, or returns the one that was left open.
 func (a *Activities) Begin(ctx context.Context, ref CycleRef) (CycleRef, error) {
 	c, err := a.Cycles.Begin(ctx, engine.JobID(ref.Job), engine.CycleID(ref.Cycle))
+	if not, ok := errors.AsType[*cycle.NotNowError](err); ok {
+		return CycleRef{Job: ref.Job, NotNow: not.Message}, nil
+	}
 	if err != nil {
 		return ref, step(err)
 	}
-	return CycleRef{Job: ref.Job, Cycle: string(c.ID), Kind: string(c.Kind)}, nil
+	return CycleRef{Job: ref.Job, Cycle: string(c.ID), Kind: string(c.Kind), Plan: c.Plan}, nil
 }
 
 // Import reads the source.
@@ -88,8 +91,29 @@ func (a *Activities) End(ctx context.Context, in EndInput) (CycleResult, error) 
 	return CycleResult{Job: in.Ref.Job, Cycle: in.Ref.Cycle, State: string(c.State)}, step(err)
 }
 
+// Provision provisions single objects now.
+func (a *Activities) Provision(ctx context.Context, in ProvisionInput) (ProvisionResult, error) {
+	_, stop := beating(ctx)
+	defer stop()
+	answers, err := a.Cycles.ProvisionRequest(ctx, engine.JobID(in.Job), in.Request)
+	var out ProvisionResult
+	for _, p := range answers {
+		switch p.Status {
+		case engine.StatusSuccess:
+			out.Success++
+		case engine.StatusWarning:
+			out.Warning++
+		case engine.StatusSkipped:
+			out.Skipped++
+		default:
+			out.Failure++
+		}
+	}
+	return out, step(err)
+}
+
 func (r CycleRef) cycle() engine.Cycle {
-	return engine.Cycle{ID: engine.CycleID(r.Cycle), Job: engine.JobID(r.Job), Kind: engine.CycleKind(r.Kind)}
+	return engine.Cycle{ID: engine.CycleID(r.Cycle), Job: engine.JobID(r.Job), Kind: engine.CycleKind(r.Kind), Plan: r.Plan}
 }
 
 func refs(ref CycleRef, batches []cycle.Batch) []BatchRef {

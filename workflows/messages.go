@@ -10,6 +10,8 @@ type CycleResult struct {
 	Job   string
 	Cycle string
 	State string
+	// NotNow says why no cycle began: the job is paused, or in quarantine until the next attempt. Then Cycle is "".
+	NotNow string
 }
 
 // CycleRef names the cycle that a step belongs to.
@@ -17,6 +19,9 @@ type CycleRef struct {
 	Job   string
 	Cycle string
 	Kind  string
+	Plan  string // id of the saved plan that the cycle keeps to
+	// NotNow says that no cycle began, and why.
+	NotNow string
 }
 
 // BatchRef is a run of queued changes to export.
@@ -67,4 +72,16 @@ type Broke struct {
 	Side       string
 	Message    string
 	Quarantine bool
+}
+
+// ProvisionInput asks for objects to be provisioned now. What was asked, and the answer, are in the store under
+// the id of the request.
+type ProvisionInput struct {
+	Job     string
+	Request string
+}
+
+// ProvisionResult counts the answers by status.
+type ProvisionResult struct {
+	Success, Warning, Skipped, Failure int
 }

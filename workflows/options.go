@@ -31,6 +31,14 @@ var longOptions = workflow.ActivityOptions{
 	RetryPolicy:         &retries,
 }
 
+// nowOptions are for what somebody waits for. A worker that dies is replaced; what one refused is told, not tried
+// again.
+var nowOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: 10 * time.Minute,
+	HeartbeatTimeout:    heartbeat,
+	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
+}
+
 // retries takes a step again that a worker lost or the database refused. Errors of sources and
 // targets are no matter for it: connectors repeat what can be repeated, and objects that failed go
 // to escrow.

@@ -8,6 +8,7 @@ import (
 // Register makes a worker able to run everything of this package.
 func Register(w worker.Registry, a *Activities) {
 	w.RegisterWorkflow(SyncCycle)
+	w.RegisterWorkflow(ProvisionNow)
 	w.RegisterActivity(a)
 }
 

@@ -110,26 +110,70 @@ func (s Starter) ensure(ctx context.Context, w Schedule) error {
 // Sync starts a cycle of a job now, or joins the one that is running, and waits for its end. A job
 // without a schedule gets a paused one: nothing will start by itself.
 func (s Starter) Sync(ctx context.Context, job string, interval time.Duration) (CycleResult, error) {
+	run, err := s.Trigger(ctx, job, interval)
+	if err != nil {
+		return CycleResult{}, err
+	}
+	var out CycleResult
+	err = run.Get(ctx, &out)
+	return out, err
+}
+
+// Trigger starts a cycle of a job now, or joins the one that is running, and does not wait for its end.
+func (s Starter) Trigger(ctx context.Context, job string, interval time.Duration) (client.WorkflowRun, error) {
 	if _, err := s.create(ctx, Schedule{Job: job, Interval: interval, Paused: true}); err != nil {
-		return CycleResult{}, fmt.Errorf("schedule of job %s: %w", job, err)
+		return nil, fmt.Errorf("schedule of job %s: %w", job, err)
 	}
 	h := s.Client.ScheduleClient().GetHandle(ctx, s.scheduleID(job))
 	before, err := h.Describe(ctx)
 	if err != nil {
-		return CycleResult{}, fmt.Errorf("schedule of job %s: %w", job, err)
+		return nil, fmt.Errorf("schedule of job %s: %w", job, err)
 	}
-	var run client.WorkflowRun
 	if open := before.Info.RunningWorkflows; len(open) > 0 {
-		run = s.Client.GetWorkflow(ctx, open[0].WorkflowID, "")
-	} else {
-		if err := h.Trigger(ctx, client.ScheduleTriggerOptions{}); err != nil {
-			return CycleResult{}, fmt.Errorf("start a cycle of job %s: %w", job, err)
-		}
-		if run, err = s.started(ctx, h, before.Info.NumActions); err != nil {
-			return CycleResult{}, fmt.Errorf("start a cycle of job %s: %w", job, err)
-		}
+		return s.Client.GetWorkflow(ctx, open[0].WorkflowID, ""), nil
 	}
-	var out CycleResult
+	if err := h.Trigger(ctx, client.ScheduleTriggerOptions{}); err != nil {
+		return nil, fmt.Errorf("start a cycle of job %s: %w", job, err)
+	}
+	run, err := s.started(ctx, h, before.Info.NumActions)
+	if err != nil {
+		return nil, fmt.Errorf("start a cycle of job %s: %w", job, err)
+	}
+	return run, nil
+}
+
+// Stop cancels the running cycle of a job; the objects in hand are finished. running is false if there was none.
+func (s Starter) Stop(ctx context.Context, job string) (running bool, err error) {
+	d, err := s.Client.ScheduleClient().GetHandle(ctx, s.scheduleID(job)).Describe(ctx)
+	if gone(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("schedule of job %s: %w", job, err)
+	}
+	for _, w := range d.Info.RunningWorkflows {
+		if err := s.Client.CancelWorkflow(ctx, w.WorkflowID, ""); err != nil && !gone(err) {
+			return true, fmt.Errorf("stop the cycle of job %s: %w", job, err)
+		}
+		running = true
+	}
+	return running, nil
+}
+
+// SetPaused switches the schedule of a job off or on. A running cycle goes on.
+func (s Starter) SetPaused(ctx context.Context, job string, interval time.Duration, paused bool) error {
+	return s.ensure(ctx, Schedule{Job: job, Interval: interval, Paused: paused})
+}
+
+// Provision runs ProvisionNow for a request in the store and waits for its end.
+func (s Starter) Provision(ctx context.Context, job, request string) (ProvisionResult, error) {
+	run, err := s.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: s.TaskQueue + ":provision:" + job + ":" + request, TaskQueue: s.TaskQueue,
+	}, ProvisionNow, ProvisionInput{Job: job, Request: request})
+	if err != nil {
+		return ProvisionResult{}, fmt.Errorf("provision on demand: %w", err)
+	}
+	var out ProvisionResult
 	err = run.Get(ctx, &out)
 	return out, err
 }

@@ -19,6 +19,9 @@ func SyncCycle(ctx workflow.Context, in CycleInput) (CycleResult, error) {
 	if err := workflow.ExecuteActivity(short, a.Begin, ref).Get(ctx, &ref); err != nil {
 		return CycleResult{}, err
 	}
+	if ref.NotNow != "" {
+		return CycleResult{Job: in.Job, NotNow: ref.NotNow}, nil
+	}
 	broke, err := broken(steps(ctx, long, ref))
 	if err != nil {
 		return CycleResult{}, err

@@ -109,7 +109,8 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 	if err != nil {
 		return engine.Cycle{}, err
 	}
-	if err := r.mayBegin(ctx, id); err != nil {
+	plan, err := r.mayBegin(ctx, id)
+	if err != nil {
 		return engine.Cycle{}, err
 	}
 	state, err := r.Store.JobState(ctx, id)
@@ -121,10 +122,13 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 		kind = engine.Initial
 	}
 	c, err := r.Store.BeginCycle(ctx, engine.Cycle{
-		ID: cycle, Job: id, Kind: kind, State: engine.CycleRunning, Phase: engine.PhaseImport, StartedAt: r.Now().UTC(),
+		ID: cycle, Job: id, Kind: kind, State: engine.CycleRunning, Phase: engine.PhaseImport, StartedAt: r.Now().UTC(), Plan: plan,
 	})
 	if err != nil {
 		return c, fmt.Errorf("begin cycle: %w", err)
+	}
+	if err := r.asked(ctx, id); err != nil {
+		return c, err
 	}
 	if err := r.runWith(ctx, job, state, &c); err != nil {
 		return c, err
@@ -137,10 +141,10 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 }
 
 // mayBegin asks the gate, unless a cycle is open: that one goes on to its end.
-func (r *Runner) mayBegin(ctx context.Context, id engine.JobID) error {
+func (r *Runner) mayBegin(ctx context.Context, id engine.JobID) (plan string, err error) {
 	last, err := r.Store.LastCycles(ctx, id, 1)
 	if err != nil || len(last) > 0 && last[0].State == engine.CycleRunning {
-		return err
+		return "", err
 	}
 	return r.gate(ctx, id)
 }

@@ -25,12 +25,12 @@ type NotNowError struct {
 
 func (e *NotNowError) Error() string { return fmt.Sprintf("job %s: %s", e.Job, e.Message) }
 
-// Ask makes the next cycle begin although the job is paused or waits in quarantine: somebody wants it now.
-// A job that was disabled has to be started first.
-func (r *Runner) Ask(ctx context.Context, id engine.JobID) error {
+// Ask makes the next cycle begin although the job is paused or waits in quarantine: somebody wants it now. With
+// a plan it keeps to that. A job that was disabled has to be started first.
+func (r *Runner) Ask(ctx context.Context, id engine.JobID, plan string) error {
 	now := r.Now().UTC()
 	c, err := r.Store.UpdateControl(ctx, id, func(c *engine.Control) error {
-		c.AskedAt = now
+		c.AskedAt, c.Plan = now, plan
 		return nil
 	})
 	if err == nil && c.Disabled {
@@ -44,42 +44,48 @@ func disabled(id engine.JobID) error {
 		Message: fmt.Sprintf("disabled after four weeks in quarantine; mend the cause and start it: scimsync job start %s", id)}
 }
 
-// gate lets a cycle begin or says why not. It is also where a job that was in quarantine for 28 days is
+// gate lets a cycle begin, and returns the saved plan that it is to keep to, or says why not. It is also where a job that was in quarantine for 28 days is
 // disabled (17.2).
-func (r *Runner) gate(ctx context.Context, id engine.JobID) error {
+func (r *Runner) gate(ctx context.Context, id engine.JobID) (plan string, err error) {
 	now := r.Now().UTC()
 	c, err := r.Store.Control(ctx, id)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if q := c.Quarantine; q != nil && !c.Disabled {
 		if err := r.countdown(ctx, id, q, now); err != nil {
-			return err
+			return "", err
 		}
 		if decide.Over28Days(q, now) {
-			return r.disable(ctx, id)
+			return "", r.disable(ctx, id)
 		}
 	}
 	asked := !c.AskedAt.IsZero()
 	switch q := c.Quarantine; {
 	case c.Disabled:
-		return disabled(id)
+		return "", disabled(id)
 	case asked:
 	case c.Paused:
-		return &NotNowError{Job: id, State: engine.StatusPaused, Message: fmt.Sprintf("paused; go on with: scimsync job start %s", id)}
+		return "", &NotNowError{Job: id, State: engine.StatusPaused, Message: fmt.Sprintf("paused; go on with: scimsync job start %s", id)}
 	case q != nil && q.Reason == engine.QuarantineOnDemand:
-		return &NotNowError{Job: id, State: engine.StatusQuarantine,
+		return "", &NotNowError{Job: id, State: engine.StatusQuarantine,
 			Message: fmt.Sprintf("put into quarantine by an administrator; go on with: scimsync job start %s", id)}
 	case !decide.Due(q, now):
-		return &NotNowError{Job: id, State: engine.StatusQuarantine, NextAttempt: q.NextAttempt,
+		return "", &NotNowError{Job: id, State: engine.StatusQuarantine, NextAttempt: q.NextAttempt,
 			Message: fmt.Sprintf("in quarantine (%s: %s); the next attempt is at %s, or at once with: scimsync job sync %s",
 				q.Reason, q.Message, q.NextAttempt.Format(time.RFC3339), id)}
 	}
-	if !asked {
-		return nil
+	return c.Plan, nil
+}
+
+// asked forgets that somebody asked for the cycle that has begun.
+func (r *Runner) asked(ctx context.Context, id engine.JobID) error {
+	c, err := r.Store.Control(ctx, id)
+	if err != nil || c.AskedAt.IsZero() && c.Plan == "" {
+		return err
 	}
 	_, err = r.Store.UpdateControl(ctx, id, func(c *engine.Control) error {
-		c.AskedAt = time.Time{}
+		c.AskedAt, c.Plan = time.Time{}, ""
 		return nil
 	})
 	return err

@@ -12,7 +12,7 @@ import (
 	"github.com/scimsync/scimsync/engine"
 )
 
-const cycleColumns = "id, job, kind, state, phase, started_at, ended_at, survey, error, error_code"
+const cycleColumns = "id, job, kind, state, phase, started_at, ended_at, survey, error, error_code, plan"
 
 // cycles reads the cycles that a query returns, with their counters.
 func cycles(ctx context.Context, t tx, where string, args ...any) ([]engine.Cycle, error) {
@@ -21,7 +21,7 @@ func cycles(ctx context.Context, t tx, where string, args ...any) ([]engine.Cycl
 		var c engine.Cycle
 		var started, ended int64
 		var survey string
-		if err := r.Scan(&c.ID, &c.Job, &c.Kind, &c.State, &c.Phase, &started, &ended, &survey, &c.Error, &c.ErrorCode); err != nil {
+		if err := r.Scan(&c.ID, &c.Job, &c.Kind, &c.State, &c.Phase, &started, &ended, &survey, &c.Error, &c.ErrorCode, &c.Plan); err != nil {
 			return err
 		}
 		c.StartedAt, c.EndedAt, c.Counts = fromMicros(started), fromMicros(ended), engine.Counts{}
@@ -81,9 +81,9 @@ func (s *Store) BeginCycle(ctx context.Context, fresh engine.Cycle) (engine.Cycl
 		if err != nil {
 			return err
 		}
-		n, err := t.exec(ctx, `INSERT INTO cycles (job, id, serial, kind, state, phase, started_at, survey) VALUES (?, ?, ?, ?, 'running', ?, ?, ?)
+		n, err := t.exec(ctx, `INSERT INTO cycles (job, id, serial, kind, state, phase, started_at, survey, plan) VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?)
 			ON CONFLICT (job, id) DO NOTHING`,
-			t.job, string(fresh.ID), t.mark, string(fresh.Kind), string(fresh.Phase), started, string(survey))
+			t.job, string(fresh.ID), t.mark, string(fresh.Kind), string(fresh.Phase), started, string(survey), fresh.Plan)
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,12 @@ var (
 	sqliteGuardPlansSQL string
 	//go:embed migrations/0003_postgres_plans.sql
 	postgresGuardPlansSQL string
+	//go:embed migrations/0004_control.sql
+	controlSQL string
+	//go:embed migrations/0004_sqlite_plans.sql
+	sqliteControlPlansSQL string
+	//go:embed migrations/0005_requests.sql
+	requestsSQL string
 )
 
 // migrations are all steps from an empty database to the present one. A released step never changes.
@@ -34,14 +40,17 @@ func migrations(d *dialect, words *strings.Replacer) []*goose.Migration {
 			return err
 		}}, nil)
 	}
-	plans, guardPlans := sqlitePlansSQL, sqliteGuardPlansSQL
+	plans, guardPlans, controlPlans := sqlitePlansSQL, sqliteGuardPlansSQL, sqliteControlPlansSQL
 	if d.numbered {
-		plans, guardPlans = postgresPlansSQL, postgresGuardPlansSQL
+		// What 0004 makes is small: real statistics come in time.
+		plans, guardPlans, controlPlans = postgresPlansSQL, postgresGuardPlansSQL, ""
 	}
 	return []*goose.Migration{
 		step(1, stateSQL),
 		step(2, plans),
 		step(3, guardsSQL+guardPlans),
+		step(4, controlSQL+controlPlans),
+		step(5, requestsSQL),
 	}
 }
 

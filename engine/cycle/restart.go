@@ -1,0 +1,100 @@
+package cycle
+
+import (
+	"context"
+	"time"
+
+	"github.com/scimsync/scimsync/engine"
+)
+
+// Reset says what a restart forgets (provisioning.md section 19).
+type Reset struct {
+	Watermark  bool // the next cycle is an initial one
+	Escrows    bool // failures, and with them their retries
+	Quarantine bool
+	// Known: the source is read and every account is compared anew; links are kept.
+	Known bool
+	// Links: everybody is matched anew. Who lost the scope meanwhile is not disabled any more.
+	Links bool
+}
+
+// Restart forgets what a job knows. It is not to run while a cycle does.
+func (r *Runner) Restart(ctx context.Context, id engine.JobID, what Reset) error {
+	job, err := r.jobOf(id)
+	if err != nil {
+		return err
+	}
+	if what.Escrows {
+		if _, err := r.Store.Ignore(ctx, id, nil); err != nil {
+			return err
+		}
+	}
+	if what.Links {
+		if _, err := r.Store.ForgetLinks(ctx, id); err != nil {
+			return err
+		}
+	}
+	if what.Known && !what.Links {
+		if err := r.Store.DoubtLinks(ctx, id); err != nil {
+			return err
+		}
+	}
+	if what.Watermark || what.Known || what.Links {
+		if err := r.Store.ForgetWatermarks(ctx, id); err != nil {
+			return err
+		}
+		if err := r.Store.EnqueueAll(ctx, id, job.Scope == engine.ScopeAll); err != nil {
+			return err
+		}
+		state, err := r.Store.JobState(ctx, id)
+		if err != nil {
+			return err
+		}
+		state.InitialDone = false
+		if err := r.Store.PutJobState(ctx, id, state); err != nil {
+			return err
+		}
+	}
+	_, err = r.Store.UpdateControl(ctx, id, func(c *engine.Control) error {
+		if what.Quarantine {
+			c.Quarantine, c.Disabled, c.Failures = nil, false, 0
+		}
+		if what.Escrows {
+			c.Pruned = false
+		}
+		return nil
+	})
+	return err
+}
+
+// Start lets a job run again: whatever paused or disabled it, or kept it in quarantine, is over. Deletions that wait
+// for approval go on waiting.
+func (r *Runner) Start(ctx context.Context, id engine.JobID) error {
+	_, err := r.Store.UpdateControl(ctx, id, func(c *engine.Control) error {
+		c.Paused, c.Disabled, c.Failures, c.Pruned = false, false, 0, false
+		if c.Quarantine != nil && c.Quarantine.Reason != engine.QuarantineDeletes {
+			c.Quarantine = nil
+		}
+		return nil
+	})
+	return err
+}
+
+// Pause keeps a job from starting cycles by itself. A running one goes on to its end.
+func (r *Runner) Pause(ctx context.Context, id engine.JobID) error {
+	_, err := r.Store.UpdateControl(ctx, id, func(c *engine.Control) error {
+		c.Paused = true
+		return nil
+	})
+	return err
+}
+
+// Quarantine puts a job into quarantine because an administrator wants it: no cycle runs until somebody starts it.
+func (r *Runner) Quarantine(ctx context.Context, id engine.JobID, comment string) error {
+	now := r.Now().UTC()
+	_, err := r.Store.UpdateControl(ctx, id, func(c *engine.Control) error {
+		c.Quarantine = &engine.Quarantine{Reason: engine.QuarantineOnDemand, Message: comment, SeriesBegan: now, CurrentBegan: now, NextAttempt: now.Add(28 * 24 * time.Hour)}
+		return nil
+	})
+	return err
+}
