@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -40,11 +39,11 @@ func (s *Source) assignments(ctx context.Context, yield func(engine.Page, error)
 		yield(engine.Page{Done: true}, nil)
 		return nil
 	}
-	app, err := s.application(ctx, 0)
+	app, err := s.application(ctx, manner{})
 	if err != nil {
 		return err
 	}
-	all, err := s.assigned(ctx, app)
+	all, err := s.assigned(ctx, app, manner{}, nil)
 	if err != nil {
 		return err
 	}
@@ -58,14 +57,14 @@ func (s *Source) assignments(ctx context.Context, yield func(engine.Page, error)
 	return nil
 }
 
-// application reads the service principal (R4); patience 0 is that of the source.
-func (s *Source) application(ctx context.Context, patience time.Duration) (application, error) {
+// application reads the service principal (R4).
+func (s *Source) application(ctx context.Context, m manner) (application, error) {
 	path, template := "servicePrincipals/"+url.PathEscape(s.cfg.ServicePrincipalID), "servicePrincipals/{id}"
 	if s.cfg.AppID != "" {
 		path, template = "servicePrincipals(appId='"+url.PathEscape(s.cfg.AppID)+"')", "servicePrincipals(appId={id})"
 	}
 	var app application
-	err := s.fetch(ctx, call{place: atApplication, template: template, permission: "Application.Read.All", patience: patience,
+	err := s.fetch(ctx, call{place: atApplication, template: template, permission: "Application.Read.All", manner: m,
 		url: s.at(path, "$select=id,appId,displayName,accountEnabled,appRoles,appRoleAssignmentRequired")}, func(a *answer) error {
 		o, err := readObject(a)
 		if err != nil {
@@ -90,11 +89,12 @@ func (s *Source) application(ctx context.Context, patience time.Duration) (appli
 // errDiffers says that one assignment was told twice with different content.
 var errDiffers = errors.New("one assignment was told in two ways")
 
-// assigned reads the assignments (R5), a second time if the first read contradicts itself (GS-AS-7).
-func (s *Source) assigned(ctx context.Context, app application) ([]engine.Assignment, error) {
-	all, err := s.readAssigned(ctx, app)
+// assigned reads the assignments (R5), a second time if the first read contradicts itself (GS-AS-7). more, if
+// it is set, is asked before another page is read; the list ends early where it says no.
+func (s *Source) assigned(ctx context.Context, app application, m manner, more func() bool) ([]engine.Assignment, error) {
+	all, err := s.readAssigned(ctx, app, m, more)
 	if errors.Is(err, errDiffers) {
-		all, err = s.readAssigned(ctx, app)
+		all, err = s.readAssigned(ctx, app, m, more)
 	}
 	if errors.Is(err, errDiffers) {
 		return nil, &engine.SourceError{Code: engine.CodeSourcePage, Transient: true,
@@ -103,16 +103,16 @@ func (s *Source) assigned(ctx context.Context, app application) ([]engine.Assign
 	return all, err
 }
 
-func (s *Source) readAssigned(ctx context.Context, app application) ([]engine.Assignment, error) {
+func (s *Source) readAssigned(ctx context.Context, app application, m manner, more func() bool) ([]engine.Assignment, error) {
 	// $top=999 and no $filter: a read of default size has been seen to leave entries out, and a
 	// filter with $top to end after one page.
-	c := call{place: atApplication, template: "servicePrincipals/{id}/appRoleAssignedTo", permission: "Application.Read.All",
+	c := call{place: atApplication, template: "servicePrincipals/{id}/appRoleAssignedTo", permission: "Application.Read.All", manner: m,
 		url: s.at("servicePrincipals/"+url.PathEscape(app.id)+"/appRoleAssignedTo", "$top=999")}
 	seen := map[string]engine.Assignment{}
 	var order []string
 	ignored := 0
 	differs := false
-	err := s.each(ctx, c, func(item map[string]any) error {
+	err := s.pages(ctx, c, more, func(item map[string]any) error {
 		a, ok := app.assignment(item)
 		if !ok {
 			ignored++

@@ -22,27 +22,20 @@ const (
 // errNoBatch says that the endpoint has no $batch.
 var errNoBatch = errors.New("no $batch here")
 
-// readBatched is read through $batch.
-func (s *Source) readBatched(ctx context.Context, c call, ids []string, where func(id string) (path, query string)) (map[string]map[string]any, error) {
-	found := make(map[string]map[string]any, len(ids))
+// askBatched is askEach through $batch.
+func (s *Source) askBatched(ctx context.Context, c call, ids []string, where func(id string) (path, query string), take func(id string, a *answer) error) error {
 	var mu sync.Mutex
+	alone := func(id string, a *answer) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return take(id, a)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(batchesAtATime)
 	for chunk := range slices.Chunk(ids, batchSize) {
-		g.Go(func() error {
-			got, err := s.batch(ctx, c, chunk, where)
-			mu.Lock()
-			defer mu.Unlock()
-			for id, o := range got {
-				found[id] = o
-			}
-			return err
-		})
+		g.Go(func() error { return s.batch(ctx, c, chunk, where, alone) })
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return found, nil
+	return g.Wait()
 }
 
 type batchRequest struct {
@@ -59,36 +52,35 @@ type batchResponse struct {
 	Body    json.RawMessage   `json:"body"`
 }
 
-// batch reads up to twenty objects. The status of the whole says nothing about the parts: each is
+// batch asks up to twenty questions. The status of the whole says nothing about the parts: each is
 // judged like a request of its own, and those that failed are sent again after the longest of their
 // waits (GS-BA-2).
-func (s *Source) batch(ctx context.Context, c call, ids []string, where func(id string) (path, query string)) (map[string]map[string]any, error) {
-	found := make(map[string]map[string]any, len(ids))
+func (s *Source) batch(ctx context.Context, c call, ids []string, where func(id string) (path, query string), take func(id string, a *answer) error) error {
 	w := s.waiter(c)
 	for {
 		answers, outer, err := s.sendBatch(ctx, c, ids, where, w.attempt)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		var failed []string
 		var worst verdict
 		for i, id := range ids {
-			v := c.judgePart(answers[i], s, id, found)
+			v := c.judgePart(answers[i], s, func(a *answer) error { return take(id, a) })
 			switch {
 			case v.ok, v.missing:
 				continue
 			case !v.again && !v.renew:
-				return nil, v.err
+				return v.err
 			}
 			failed = append(failed, id)
 			worst = worse(worst, v)
 		}
 		if len(failed) == 0 {
-			return found, nil
+			return nil
 		}
 		ids = failed
 		if err := w.wait(ctx, worst, outer); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
@@ -110,8 +102,8 @@ func worse(a, b verdict) verdict {
 	return out
 }
 
-// judgePart is the verdict on the answer to one part; a good one is stored in found.
-func (c *call) judgePart(r *batchResponse, s *Source, id string, found map[string]map[string]any) verdict {
+// judgePart is the verdict on the answer to one part; take reads a good one.
+func (c *call) judgePart(r *batchResponse, s *Source, take func(*answer) error) verdict {
 	if r == nil {
 		return c.check(&damaged{"the batch left a part unanswered"})
 	}
@@ -124,14 +116,7 @@ func (c *call) judgePart(r *batchResponse, s *Source, id string, found map[strin
 		return v
 	}
 	// The parts of a batch are JSON by the form of the whole, whatever their headers say.
-	o, err := readObject(&answer{status: r.Status, body: r.Body, header: http.Header{"Content-Type": {"application/json"}}})
-	if err == nil {
-		err = c.sameObject(o, id)
-	}
-	if err == nil {
-		found[id] = o
-	}
-	return c.check(err)
+	return c.check(take(&answer{status: r.Status, body: r.Body, header: http.Header{"Content-Type": {"application/json"}}, url: s.root}))
 }
 
 // sendBatch returns the answers to the parts in the order of ids, nil for those that are missing.
@@ -139,14 +124,17 @@ func (s *Source) sendBatch(ctx context.Context, c call, ids []string, where func
 	var body struct {
 		Requests []batchRequest `json:"requests"`
 	}
+	headers := map[string]string{"Accept": "application/json"}
+	if c.priority != "" {
+		headers["x-ms-throttle-priority"] = c.priority
+	}
 	for i, id := range ids {
 		path, query := where(id)
 		u := "/" + path
 		if query != "" {
 			u += "?" + query
 		}
-		body.Requests = append(body.Requests, batchRequest{ID: strconv.Itoa(i + 1), Method: http.MethodGet, URL: u,
-			Headers: map[string]string{"Accept": "application/json"}})
+		body.Requests = append(body.Requests, batchRequest{ID: strconv.Itoa(i + 1), Method: http.MethodGet, URL: u, Headers: headers})
 	}
 	raw, err := json.Marshal(body)
 	if err != nil {
@@ -156,7 +144,7 @@ func (s *Source) sendBatch(ctx context.Context, c call, ids []string, where func
 		Responses []*batchResponse `json:"responses"`
 	}
 	var outer *answer
-	whole := call{place: atBatch, template: "$batch", permission: c.permission, url: s.at("$batch", ""), body: raw, patience: c.patience, before: attempt - 1}
+	whole := call{place: atBatch, template: "$batch", permission: c.permission, url: s.at("$batch", ""), body: raw, manner: c.manner, before: attempt - 1}
 	err = s.fetch(ctx, whole, func(a *answer) error {
 		outer, doc.Responses = a, nil
 		if err := decode(a, &doc); err != nil {

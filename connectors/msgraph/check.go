@@ -11,8 +11,8 @@ import (
 	"github.com/scimsync/scimsync/engine"
 )
 
-// checkPatience bounds how long one question of a connection test is held up.
-const checkPatience = 20 * time.Second
+// quick bounds how long one question of a connection test is held up.
+var quick = manner{patience: 20 * time.Second}
 
 // Check implements [engine.Source]: one cheap question for each permission, so that everything
 // that is missing is reported at once (GS-PM-2), and whether the tenant offers change tracking
@@ -61,7 +61,7 @@ func (k *checking) ask(ctx context.Context, name, path, query, permission string
 }
 
 func (k *checking) try(ctx context.Context, path, query, permission string) error {
-	return k.list(ctx, call{place: atStart, template: path, permission: permission, asks: query, url: k.s.at(path, query), patience: checkPatience})
+	return k.list(ctx, call{place: atStart, template: path, permission: permission, asks: query, url: k.s.at(path, query), manner: quick})
 }
 
 func (k *checking) list(ctx context.Context, c call) error {
@@ -102,7 +102,7 @@ func (k *checking) groups(ctx context.Context) error {
 	if err == nil && readable {
 		err = k.tracking(ctx, "groups", k.s.groups, alwaysGroups, "GroupMember.Read.All (Group.Read.All for attributes beyond the basic ones)")
 	}
-	if k.s.cfg.Scope == engine.ScopeAll && len(k.s.cfg.Select.Groups) == 0 {
+	if !k.s.cfg.groups() {
 		for i := range k.found[before:] { // groups are not read then
 			if f := &k.found[before+i]; f.Level == engine.LevelError {
 				f.Level = engine.LevelInfo
@@ -158,7 +158,7 @@ func (k *checking) assignments(ctx context.Context) error {
 	if !k.s.cfg.assignments() {
 		return nil
 	}
-	app, err := k.s.application(ctx, checkPatience)
+	app, err := k.s.application(ctx, quick)
 	if err != nil {
 		return k.grade("read the application", err)
 	}
@@ -172,6 +172,6 @@ func (k *checking) assignments(ctx context.Context) error {
 			Detail: "the application lets people sign in without an assignment; only assigned ones are provisioned"})
 	}
 	c := call{place: atStart, template: "servicePrincipals/{id}/appRoleAssignedTo", permission: "Application.Read.All",
-		url: k.s.at("servicePrincipals/"+app.id+"/appRoleAssignedTo", "$top=1"), patience: checkPatience}
+		url: k.s.at("servicePrincipals/"+app.id+"/appRoleAssignedTo", "$top=1"), manner: quick}
 	return k.grade("read assignments", k.list(ctx, c))
 }

@@ -32,10 +32,20 @@ type call struct {
 	url        *url.URL
 	body       []byte // of a POST; nil: GET
 	relation   bool   // of an object by id: the answer is about another object
-	low        bool   // enumerations give way to others (GS-HT-5)
-	patience   time.Duration
-	before     int // attempts that were made already
+	before     int    // attempts that were made already
+	manner
 }
+
+// A manner is how a question is asked. The zero manner is that of an incremental round.
+type manner struct {
+	patience time.Duration // how long it may be held up; 0: that of the source
+	priority string        // among the questions of the tenant: lowPriority, highPriority or "" (GS-HT-5)
+}
+
+const (
+	lowPriority  = "low"  // enumerations give way to others
+	highPriority = "high" // for a person who waits
+)
 
 // An answer is what came back.
 type answer struct {
@@ -220,8 +230,8 @@ func (s *Source) send(ctx context.Context, c *call, attempt int) (*answer, error
 	ri.Headers.Add("Accept", "application/json")
 	ri.Headers.Add("client-request-id", uuid.NewString())
 	ri.Headers.Add("User-Agent", s.cfg.UserAgent)
-	if c.low {
-		ri.Headers.Add("x-ms-throttle-priority", "low")
+	if c.priority != "" {
+		ri.Headers.Add("x-ms-throttle-priority", c.priority)
 	}
 	if c.body != nil {
 		ri.Method = abstractions.POST

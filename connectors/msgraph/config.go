@@ -39,6 +39,9 @@ type Config struct {
 	// Roles asks for assignments also in scope "all", because a mapping uses app roles (GS-AS-6).
 	Roles bool `yaml:"-"`
 
+	// Nested says that the job expands nested groups, so that groups above those of a user count as well.
+	Nested bool `yaml:"-"`
+
 	// Patience is how long one request may be held up by throttling and outages before the call
 	// fails; 0: 15 minutes.
 	Patience time.Duration `yaml:"-"`
@@ -167,6 +170,9 @@ func (c Config) checkApplication(bad func(key, format string, a ...any)) {
 		bad("scope", "%q is unknown; use assigned or all", c.Scope)
 	}
 }
+
+// groups reports whether the job reads groups at all.
+func (c Config) groups() bool { return c.Scope != engine.ScopeAll || len(c.Select.Groups) > 0 }
 
 // assignments reports whether the job needs to know who is assigned.
 func (c Config) assignments() bool { return c.Scope != engine.ScopeAll || c.Roles }

@@ -97,7 +97,10 @@ func (s *Source) delta(ctx context.Context, k engine.Kind, from engine.Cursor, y
 
 // deltaPage gets the page behind a link, or with "" the first of a full read.
 func (s *Source) deltaPage(ctx context.Context, r *round, link string) (list, error) {
-	c := call{place: atLink, template: r.path(), low: r.full, permission: "User.Read.All"}
+	c := call{place: atLink, template: r.path(), permission: "User.Read.All"}
+	if r.full {
+		c.priority = lowPriority
+	}
 	if r.kind == engine.Group {
 		c.permission = "GroupMember.Read.All (or Group.Read.All)"
 	}

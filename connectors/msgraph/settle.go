@@ -151,9 +151,9 @@ func (r *round) settleMembers(ctx context.Context, group string, doubtful []stri
 	c := call{place: atObject, template: "groups/{id}/members", permission: "GroupMember.Read.All",
 		url: r.s.at("groups/"+url.PathEscape(group)+"/members", "$select=id&$top=999")}
 	err := r.s.each(ctx, c, func(item map[string]any) error {
-		refs, err := references(map[string]any{"": []any{item}}, "")
-		if err == nil && refs[0].kind != "" {
-			members[refs[0].id] = refs[0].kind
+		id, k, err := asMember(item)
+		if k != "" {
+			members[id] = k
 		}
 		return err
 	})
@@ -176,12 +176,26 @@ func (r *round) settleMembers(ctx context.Context, group string, doubtful []stri
 	return nil
 }
 
+// asMember reads one item of a list of members; of types that are not provisioned the kind is "".
+func asMember(item map[string]any) (string, engine.Kind, error) {
+	refs, err := references(map[string]any{"": []any{item}}, "")
+	if err != nil {
+		return "", "", err
+	}
+	return refs[0].id, refs[0].kind, nil
+}
+
 // maxListPages bounds a list: nothing that is read whole has more.
 const maxListPages = 20_000
 
 // each reads a list that has no delta to its end, page by page, by the links it gives (GS-RQ-2). A
 // damaged page is read again, so item may be called with the same item twice.
 func (s *Source) each(ctx context.Context, c call, item func(map[string]any) error) error {
+	return s.pages(ctx, c, nil, item)
+}
+
+// pages is each for a list that need not be read whole: more, if it is set, is asked before another page is read.
+func (s *Source) pages(ctx context.Context, c call, more func() bool, item func(map[string]any) error) error {
 	seen := map[string]bool{}
 	for len(seen) < maxListPages {
 		var l list
@@ -205,7 +219,7 @@ func (s *Source) each(ctx context.Context, c call, item func(map[string]any) err
 		if err != nil {
 			return err
 		}
-		if l.next == "" {
+		if l.next == "" || more != nil && !more() {
 			return nil
 		}
 		if seen[l.next] {

@@ -29,10 +29,14 @@ type Source struct {
 
 	users, groups selection
 	singly        atomic.Bool // $batch is not offered here
+	listOnly      atomic.Bool // principals may not be asked for their assignments singly
 	reached       atomic.Bool // the directory has answered before
 }
 
-var _ engine.Source = (*Source)(nil)
+var (
+	_ engine.Source    = (*Source)(nil)
+	_ engine.Inspector = (*Source)(nil)
+)
 
 // New checks cfg and returns a source. It sends nothing: a directory that is down must fail a
 // cycle, not the start of the process. hc gives transport and timeout; nil takes those of the shared

@@ -204,17 +204,45 @@ func (c *call) transitiveMembers() answer {
 	})
 }
 
-// memberOf answers the groups that a user is a direct member of.
-func (c *call) memberOf() answer {
-	return c.related(users, func(u *object, at uint64) []*object {
+// memberOf answers the groups that a user or group is a direct member of.
+func (c *call) memberOf(k kind) answer {
+	return c.upward(k, c.s.parents)
+}
+
+// transitiveMemberOf answers all groups that a user or group is below of, each once.
+func (c *call) transitiveMemberOf(k kind) answer {
+	return c.upward(k, func(o *object, at uint64) []*object {
+		seen := map[*object]bool{o: true}
 		var out []*object
-		for _, g := range c.s.dir.all[groups] {
-			if e := g.edgeTo(u); e != nil && e.holds(at) && g.stateAt(at) == live {
-				out = append(out, g)
+		for queue := []*object{o}; len(queue) > 0; queue = queue[1:] {
+			for _, g := range c.s.parents(queue[0], at) {
+				if !seen[g] {
+					seen[g] = true
+					out, queue = append(out, g), append(queue, g)
+				}
 			}
 		}
 		return out
 	})
+}
+
+// upward refuses a cast without the advanced query parameters, which it is documented to need.
+func (c *call) upward(k kind, of func(o *object, at uint64) []*object) answer {
+	if len(c.args) > 1 && (!strings.EqualFold(c.header.Get("ConsistencyLevel"), "eventual") || !strings.EqualFold(c.query.get("$count"), "true")) {
+		return c.fail(400, "Request_UnsupportedQuery", "A cast of memberships needs the header ConsistencyLevel: eventual and $count=true.")
+	}
+	return c.related(k, of)
+}
+
+// parents are the live groups that list an object as a member.
+func (s *Server) parents(o *object, at uint64) []*object {
+	var out []*object
+	for _, g := range s.dir.all[groups] {
+		if e := g.edgeTo(o); e != nil && e.holds(at) && g.stateAt(at) == live {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 func (c *call) memberList(of func(g *object, at uint64) []*object) answer {
