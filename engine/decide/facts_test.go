@@ -3,6 +3,7 @@ package decide
 import (
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/mapping"
@@ -32,7 +33,14 @@ type situation struct {
 	actions *mapping.Actions
 	plain   bool // no mapping depends on IsSoftDeleted (column ¬M)
 	broken  bool // an expression fails
+
+	deleteIn  time.Duration   // the account waits to be deleted at moment + deleteIn; 0: it does not
+	left      engine.Reason   // why it was disabled
+	recreated []time.Duration // it was created anew at moment - recreated
 }
+
+// moment is when situations are decided about.
+var moment = time.Date(2031, 3, 1, 8, 0, 0, 0, time.UTC)
 
 // ann is how Ann looks at a target that is in step.
 var ann = map[string]any{
@@ -65,12 +73,18 @@ func (s situation) facts(t *testing.T) Facts {
 	job := &engine.Job{Scope: engine.ScopeAssigned, Options: s.options}
 	x := Judge(job, o, paths, m.Filter.Evaluate(src))
 	src["IsSoftDeleted"] = x.SoftDeleted(o.State)
-	f := Facts{Kind: engine.User, State: o.State, Factors: x, Mapping: m, Options: s.options, Doubt: s.doubt}
+	f := Facts{Kind: engine.User, State: o.State, Factors: x, Mapping: m, Options: s.options, Doubt: s.doubt, Now: moment}
 	f.Desired, f.MappingError = m.Evaluate(src, &expr.Env{})
 	if s.link != "" {
 		f.Link = &engine.Link{
 			Ref: o.Ref, TargetID: "t-1", State: s.link, Disabled: s.inactive || s.recycled, Recycled: s.recycled,
-			Exported: exportedAs(m, s),
+			Exported: exportedAs(m, s), Left: s.left,
+		}
+		if s.deleteIn != 0 {
+			f.Link.DeleteAt = moment.Add(s.deleteIn)
+		}
+		for _, ago := range s.recreated {
+			f.Link.Recreated = append(f.Link.Recreated, moment.Add(-ago))
 		}
 	}
 	live := maps.Clone(ann)

@@ -16,6 +16,7 @@ type group struct {
 	noSecurity bool
 	filtered   bool
 	disabled   bool // the group mapping
+	alone      bool // members are not mapped
 	name       string
 	link       engine.LinkState
 	target     TargetState
@@ -38,6 +39,9 @@ func (g group) facts(t *testing.T) Facts {
 		t.Fatalf("compile the mapping: %v", p)
 	}
 	m.Enabled = !g.disabled
+	if g.alone {
+		m.Attributes = m.Attributes[:2]
+	}
 	if g.actions != nil {
 		m.Actions = *g.actions
 	}
@@ -61,7 +65,7 @@ func (g group) facts(t *testing.T) Facts {
 		filter = m.Filter.Evaluate(mapping.Attributes{"displayName": "Test"})
 	}
 	f := Facts{
-		Kind: engine.Group, State: o.State, Mapping: &m, Options: g.options, Doubt: g.doubt,
+		Kind: engine.Group, State: o.State, Mapping: &m, Options: g.options, Doubt: g.doubt, Now: moment,
 		Factors: Judge(&engine.Job{Scope: engine.ScopeAssigned}, o, paths, filter),
 	}
 	if g.name == "-" { // the filter is not what this row is about
@@ -82,6 +86,7 @@ func (g group) facts(t *testing.T) Facts {
 // TestGroups walks section 11.6 and the group row of section 12.
 func TestGroups(t *testing.T) {
 	leave := engine.Options{GroupOutOfScope: engine.GroupLeave}
+	empty := engine.Options{GroupOutOfScope: engine.GroupEmpty}
 	for _, row := range []struct {
 		name string
 		rule engine.Rule
@@ -98,6 +103,14 @@ func TestGroups(t *testing.T) {
 		{"nothing changed", "G2", group{link: engine.Managed}, want{engine.Nothing, engine.Managed, "", ""}},
 		{"G7 unassigned", "G7", group{link: engine.Managed, unassigned: true}, want{engine.Delete, engine.LinkNone, "", engine.NotAssigned}},
 		{"G7 left alone", "G7", group{link: engine.Managed, unassigned: true, options: leave}, want{engine.Skip, engine.Released, "", ""}},
+		{"G7 emptied", "G7", group{link: engine.Managed, unassigned: true, name: "Port Crew", options: empty}, want{engine.Update, engine.Released, "", engine.NotAssigned}},
+		{"G7 emptied ¬U", "G7", group{link: engine.Managed, unassigned: true, options: empty, actions: without(noUpdate)}, want{engine.Skip, engine.Released, "", engine.UpdateDisabled}},
+		{"G7 emptied ¬X", "G7", group{link: engine.Managed, unassigned: true, options: empty, actions: without(noDelete)}, want{engine.Update, engine.Released, "", engine.NotAssigned}},
+		{"G7 emptied, members are not mapped", "G7", group{link: engine.Managed, unassigned: true, options: empty, alone: true}, want{engine.Skip, engine.Released, "", engine.SkipOutOfScope}},
+		{"G8 purged, others are emptied", "G8", group{link: engine.Managed, state: engine.HardDeleted, options: empty}, want{engine.Delete, engine.LinkNone, "", engine.DeletedInSource}},
+		{"G9 recycled, emptied", "G9", group{link: engine.Managed, state: engine.SoftDeleted, options: empty}, want{engine.Update, engine.Released, "", engine.RecycledInSource}},
+		{"G14 filtered, emptied", "G14", group{link: engine.Managed, filtered: true, options: empty}, want{engine.Update, engine.Released, "", engine.FilteredOut}},
+		{"G16 emptied before", "G16", group{link: engine.Released, unassigned: true, options: empty}, want{engine.Skip, "", "", engine.NoLongerManaged}},
 		{"G7 S", "G7", group{link: engine.Managed, unassigned: true, options: engine.Options{SkipOutOfScope: true}}, want{engine.Skip, engine.Released, "", ""}},
 		{"G8 purged", "G8", group{link: engine.Managed, state: engine.HardDeleted}, want{engine.Delete, engine.LinkNone, "", ""}},
 		{"G9 recycled", "G9", group{link: engine.Managed, state: engine.SoftDeleted}, want{engine.Delete, engine.LinkNone, "", ""}},
@@ -114,6 +127,14 @@ func TestGroups(t *testing.T) {
 		{"G16 released, purged", "G16", group{link: engine.Released, state: engine.HardDeleted}, want{engine.Skip, engine.LinkNone, "", engine.NoLongerManaged}},
 		{"back in scope, before looking", "G2", group{link: engine.Released}, want{engine.Look, "", "", ""}},
 	} {
-		t.Run(row.name, func(t *testing.T) { check(t, Group(row.g.facts(t)), row.rule, row.want) })
+		t.Run(row.name, func(t *testing.T) {
+			f := row.g.facts(t)
+			op := Group(f)
+			check(t, op, row.rule, row.want)
+			empties := row.want.action == engine.Update && row.want.then == engine.Released
+			if op.EmptyMembers != empties || Takes(op) != (empties || op.Action == engine.Delete) || empties && Order(f, op) != engine.OrderDisable {
+				t.Errorf("emptied: %v, counts for the guard: %v, order %d", op.EmptyMembers, Takes(op), Order(f, op))
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package decide
 import (
 	"maps"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -31,6 +32,7 @@ func draw(t *rapid.T) situation {
 		options: engine.Options{
 			SkipOutOfScope: rapid.Bool().Draw(t, "S"), HardDisable: rapid.Bool().Draw(t, "H"), MissingIsError: rapid.Bool().Draw(t, "parity"),
 			KeepNameOnSoftDelete: rapid.Bool().Draw(t, "keepName"), SkipDisableWhenBlocked: rapid.Bool().Draw(t, "skipBlocked"),
+			OutOfScope: drawRule(t, "outOfScope"), Blocked: drawRule(t, "blocked"), Recycled: drawRule(t, "recycled"),
 		},
 		actions: &mapping.Actions{
 			Create: rapid.Bool().Draw(t, "create"), Update: rapid.Bool().Draw(t, "update"), Delete: rapid.Bool().Draw(t, "delete"),
@@ -40,12 +42,29 @@ func draw(t *rapid.T) situation {
 		s.inactive, s.recycled = rapid.Bool().Draw(t, "inactive"), rapid.Bool().Draw(t, "recycled")
 		if s.link == engine.Managed {
 			s.inactive, s.recycled = false, false
+		} else {
+			s.left = rapid.SampledFrom([]engine.Reason{"", engine.NotAssigned, engine.FilteredOut, engine.InactiveInSource, engine.RecycledInSource}).Draw(t, "left")
+		}
+		if s.link == engine.Suspended && s.left != "" {
+			s.deleteIn = rapid.SampledFrom([]time.Duration{0, -time.Hour, time.Hour, 100 * day}).Draw(t, "deleteIn")
 		}
 		if s.target == Several || s.target == Taken {
 			s.target = Found // a linked object is read by its id
 		}
 	}
 	return s
+}
+
+const day = 24 * time.Hour
+
+func drawRule(t *rapid.T, label string) engine.LeaveRule {
+	r := engine.LeaveRule{Action: rapid.SampledFrom([]engine.LeaveAction{
+		"", engine.LeaveDisable, engine.LeaveDelete, engine.LeaveNothing, engine.LeaveDisableDelete,
+	}).Draw(t, label)}
+	if r.Action == engine.LeaveDisableDelete {
+		r.Grace = rapid.SampledFrom([]time.Duration{time.Hour, 30 * day}).Draw(t, label+"Grace")
+	}
+	return r
 }
 
 // apply is what the target and the link look like after an operation.
@@ -79,6 +98,7 @@ func apply(f Facts, op engine.Operation) (*engine.Link, bool) {
 		l.State = op.Then
 	}
 	l.Disabled = op.Action == engine.Disable || l.Disabled && op.Then != engine.Managed
+	l.DeleteAt, l.Left = op.DeleteAt, op.Left
 	l.Recycled = f.State == engine.SoftDeleted && (l.Disabled || l.Recycled)
 	return &l, true
 }
@@ -133,6 +153,37 @@ func TestNobodyIsHarmed(t *testing.T) {
 		}
 		if op.Action == engine.Disable && op.Then == engine.Managed {
 			rt.Fatalf("disabled and yet managed, by %s", op.Rule)
+		}
+	})
+}
+
+// TestDates: only somebody who is not entitled has a date for deleting, it is never further away than the option that decides says,
+// the object is looked at again when it has come, and what was promised is not deleted before.
+func TestDates(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		f := draw(rt).facts(t)
+		op := User(f)
+		if op.Action == engine.Look || op.Action == engine.Fail {
+			return
+		}
+		entitled := f.State == engine.Active && f.Factors.InScope() && f.Factors.Enabled
+		if entitled && !op.DeleteAt.IsZero() {
+			rt.Fatalf("an entitled user is to be deleted at %s, by %s", op.DeleteAt, op.Rule)
+		}
+		if !op.DeleteAt.Equal(op.Later) && op.DeleteAt.After(f.Now) {
+			rt.Fatalf("to be deleted at %s, looked at again at %s", op.DeleteAt, op.Later)
+		}
+		if longest := f.Now.Add(30 * day); op.DeleteAt.After(longest) {
+			rt.Fatalf("to be deleted at %s, beyond every grace time", op.DeleteAt)
+		}
+		if !op.DeleteAt.IsZero() && op.Left == "" {
+			rt.Fatalf("%s by %s is to be deleted for no cause", op.Action, op.Rule)
+		}
+		if op.Reason == engine.GraceOver && (f.Link.DeleteAt.IsZero() || f.Link.DeleteAt.After(f.Now)) {
+			rt.Fatalf("deleted before its time, %s: %s", f.Link.DeleteAt, op.Rule)
+		}
+		if op.Action == engine.Delete && !f.Mapping.Actions.Delete {
+			rt.Fatalf("deleted by %s although deleting is switched off", op.Rule)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/mapping"
@@ -133,6 +134,9 @@ func TestUsers(t *testing.T) {
 		{"U30 back after it was left alone", "U30", situation{link: engine.Released, target: Found}, want{engine.Nothing, engine.Managed, "", ""}},
 
 		{"U33 gone, entitled: match again", "U33", situation{link: engine.Managed, doubt: true, target: Absent}, want{engine.Look, "", "", ""}},
+		{"U33 gone, for the second time", "U33", situation{link: engine.Managed, doubt: true, target: Absent, recreated: []time.Duration{day}}, want{engine.Look, "", "", ""}},
+		{"U33 gone, for the third time in 7 days", "U33", situation{link: engine.Managed, doubt: true, target: Absent, recreated: []time.Duration{7*day - 1, day}}, want{engine.Fail, "", "", ""}},
+		{"U33 gone, for the third time in more", "U33", situation{link: engine.Managed, doubt: true, target: Absent, recreated: []time.Duration{30 * day, 7 * day, day}}, want{engine.Look, "", "", ""}},
 		{"U33 gone, parity", "U33", situation{link: engine.Managed, doubt: true, target: Absent, options: engine.Options{MissingIsError: true}}, want{engine.Fail, "", "", ""}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -209,5 +213,13 @@ func TestUserOptions(t *testing.T) {
 				t.Errorf("nothing is to happen, but there are changes: %s", show(op.Changes))
 			}
 		})
+	}
+}
+
+// TestRecreated: what is said when something else keeps deleting an account (U33).
+func TestRecreated(t *testing.T) {
+	op := User(situation{link: engine.Managed, doubt: true, target: Absent, recreated: []time.Duration{2 * day, day}}.facts(t))
+	if op.Code != engine.CodeGone || !strings.Contains(op.Detail, "2 times within 7 days: something else deletes it") {
+		t.Errorf("%+v", op)
 	}
 }
