@@ -24,8 +24,11 @@ type Job struct {
 	engine.Job
 	// Described is the mapping in words; it is kept with the job's state, for people.
 	Described string
-	Source    engine.Source
-	Target    engine.Target
+	// Schema is the schema that the mapping was taken from instead of the configuration, "" for none, see
+	// [engine.Control].
+	Schema string
+	Source engine.Source
+	Target engine.Target
 }
 
 // Runner carries out the steps of cycles. Its fields are set before it is used.
@@ -42,6 +45,10 @@ type Runner struct {
 	tally    tally    // numbers on their way to the store, see tally.go
 	wishes   wishes   // objects wanted on demand, see wishes.go
 	licences licences // accounts refused for want of a licence, see licences.go
+
+	// Rebuild makes a job anew with the schema given in place of its mapping, "" for none. Nil: jobs never change.
+	Rebuild func(j engine.JobID, schema string) (*Job, error)
+	rebuilt rebuilt
 
 	// Record is told every operation and reference that a dry run would carry out, to be saved as a plan.
 	Record func(engine.PlannedOp)
@@ -105,7 +112,7 @@ func (r *Runner) Run(ctx context.Context, id engine.JobID, cycle engine.CycleID,
 // last complete one ran with; then everything is read and evaluated anew while links stay
 // (provisioning.md section 5). A [*NotNowError] says that none begins.
 func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleID) (engine.Cycle, error) {
-	job, err := r.jobOf(id)
+	job, err := r.newest(ctx, id)
 	if err != nil {
 		return engine.Cycle{}, err
 	}
@@ -304,14 +311,6 @@ func targetMessage(e *engine.TargetError) string {
 		s += ": the target does not answer; check target.baseUrl and the network, then run `scimsync check`"
 	}
 	return s
-}
-
-func (r *Runner) jobOf(id engine.JobID) (*Job, error) {
-	job, ok := r.Jobs[id]
-	if !ok {
-		return nil, fmt.Errorf("job %s: not configured on this worker", id)
-	}
-	return job, nil
 }
 
 func (r *Runner) log(c engine.Cycle) *zap.Logger {

@@ -31,7 +31,7 @@ type Batch struct {
 // Decide works off the queue: what needs no export is settled at once, the rest is put in export
 // order. It computes the complete plan before anything is exported, because the guards count it.
 func (r *Runner) Decide(ctx context.Context, c engine.Cycle, beat Beat) (Plan, error) {
-	job, err := r.jobOf(c.Job)
+	job, err := r.jobIn(ctx, c)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -69,7 +69,7 @@ func (r *Runner) Decide(ctx context.Context, c engine.Cycle, beat Beat) (Plan, e
 
 // Deferred returns what was put off to the end: objects that met a conflict.
 func (r *Runner) Deferred(ctx context.Context, c engine.Cycle) ([]Batch, error) {
-	job, err := r.jobOf(c.Job)
+	job, err := r.jobIn(ctx, c)
 	if err != nil {
 		return nil, err
 	}

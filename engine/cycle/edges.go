@@ -28,7 +28,7 @@ type Stretch struct {
 // Stretches cuts the objects that have references to export into runs that can be worked off at the
 // same time.
 func (r *Runner) Stretches(ctx context.Context, c engine.Cycle, rel engine.Relation) ([]Stretch, error) {
-	job, err := r.jobOf(c.Job)
+	job, err := r.jobIn(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func managerMapping(job *Job) (mapping.Attribute, bool) {
 // objects at once, one request at a time for each. What cannot be written because the other end is
 // not linked yet sleeps until it is.
 func (r *Runner) ExportEdges(ctx context.Context, c engine.Cycle, s Stretch, beat Beat) error {
-	job, err := r.jobOf(c.Job)
+	job, err := r.jobIn(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ type putOff struct {
 // target. It may run more than once: what is settled is gone from the queue, and a create that was
 // marked "verify first" searches before it posts again.
 func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat) error {
-	job, err := r.jobOf(c.Job)
+	job, err := r.jobIn(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ const lookupSize = 100
 // their members, then users, so that everybody's scope is known when they are read (GS-OR-1). Each page
 // is stored with its cursor before the next is taken; a watermark moves when its round is complete.
 func (r *Runner) Import(ctx context.Context, c engine.Cycle, beat Beat) error {
-	job, err := r.jobOf(c.Job)
+	job, err := r.jobIn(ctx, c)
 	if err != nil {
 		return err
 	}
