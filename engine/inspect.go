@@ -5,7 +5,9 @@ import (
 	"time"
 )
 
-// Inspection is all that decides about the scope of one object, as the source tells it now.
+// Inspection is all that decides about the scope of one object, as the source tells it now. Of an object that is not
+// live only the object is told: its assignments and edges stay as they were known, because a recycled object
+// shows none and has them again when it is restored (GS-GR-6).
 type Inspection struct {
 	Object Object
 	// Groups are the groups that a user is a direct member of (the ancestors of nested groups too, when
@@ -14,7 +16,8 @@ type Inspection struct {
 	// Assignments are those of the object and of Groups, complete.
 	Assignments []Assignment
 	// Edges are the user's manager and memberships, or the members of a group as far as they were asked for, complete
-	// for what was asked.
+	// for what was asked. A member that was asked for and is none comes with Removed set, once for each kind when its
+	// kind is not known.
 	Edges []Edge
 }
 

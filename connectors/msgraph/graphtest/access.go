@@ -75,6 +75,8 @@ func grantOf(set string) grant {
 			g |= readApps
 		case "write":
 			g |= writeAll
+		case "directory":
+			g |= readUsers | readGroups | readApps | readAll
 		}
 	}
 	return g

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,75 @@ func TestMembersOfUnreadableType(t *testing.T) {
 	if d := cmp.Diff(want, r.value()); d != "" {
 		t.Error(d)
 	}
+}
+
+// Upwards, directly and over all levels; a ring of groups has everybody in it above oneself once.
+func TestMembershipsOfOneObject(t *testing.T) {
+	t.Parallel()
+	s, c := small(t)
+	outer := s.AddGroup(Group{DisplayName: "Outer", Members: []string{crew, mira}})
+	top := s.AddGroup(Group{DisplayName: "Top", Members: []string{outer}})
+	s.AddMember(crew, top)
+	unified := s.AddGroup(Group{DisplayName: "Unified", Unified: true, Members: []string{mira, noor}})
+	ids := func(url string, header ...string) []string {
+		t.Helper()
+		var out []string
+		for _, item := range c.get("/v1.0"+url, header...).want(t, 200).value() {
+			if item["@odata.type"] != "#microsoft.graph.group" {
+				t.Errorf("%s: %v", url, item)
+			}
+			out = append(out, item["id"].(string))
+		}
+		slices.Sort(out)
+		return out
+	}
+	eventual := []string{"ConsistencyLevel", "eventual"}
+	for _, tt := range []struct {
+		url    string
+		header []string
+		want   []string
+	}{
+		{"/users/" + mira + "/memberOf?$select=id&$top=999", nil, []string{crew, outer, unified}},
+		{"/users/" + mira + "/memberOf/microsoft.graph.group?$count=true", eventual, []string{crew, outer, unified}},
+		{"/users/" + mira + "/memberOf/graph.user?$count=true", eventual, nil},
+		{"/users/" + mira + "/transitiveMemberOf", nil, []string{crew, outer, top, unified}},
+		{"/groups/" + crew + "/memberOf", nil, []string{outer}},
+		{"/groups/" + crew + "/transitiveMemberOf", nil, []string{outer, top}},
+		{"/groups/" + crew + "/transitiveMemberOf/graph.group?$count=true", eventual, []string{outer, top}},
+		{"/users/" + noor + "/memberOf", nil, []string{unified}},
+	} {
+		slices.Sort(tt.want)
+		if d := cmp.Diff(tt.want, ids(tt.url, tt.header...)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.url, d)
+		}
+	}
+	s.Delete(unified) // to deleted items, where it has its members still
+	if got := ids("/users/" + noor + "/memberOf"); len(got) != 0 {
+		t.Errorf("a deleted group is listed: %v", got)
+	}
+	s.SoftDelete(mira)
+	for _, tt := range []struct {
+		url    string
+		status int
+		code   string
+	}{
+		{"/users/" + noor + "/memberOf/microsoft.graph.group", 400, "Request_UnsupportedQuery"},
+		{"/users/" + noor + "/transitiveMemberOf/microsoft.graph.group?$count=true", 400, "Request_UnsupportedQuery"},
+		{"/users/" + mira + "/memberOf", 404, "Request_ResourceNotFound"},
+		{"/users/" + mira + "/transitiveMemberOf", 404, "Request_ResourceNotFound"},
+		{"/users/" + mira + "/appRoleAssignments", 404, "Request_ResourceNotFound"},
+		{"/users/" + crew + "/memberOf", 404, "Request_ResourceNotFound"},
+		{"/groups/" + mira + "/memberOf", 404, "Request_ResourceNotFound"},
+	} {
+		if r := c.get("/v1.0" + tt.url); r.status != tt.status || r.code() != tt.code {
+			t.Errorf("%s: %d %s, want %d %s", tt.url, r.status, r.raw, tt.status, tt.code)
+		}
+	}
+	// What is granted to a principal takes more than what reads the list of an application.
+	c.token = "emu-t1-users+groups+apps"
+	c.get("/v1.0/users/"+noor+"/appRoleAssignments").want(t, 403)
+	c.token = "emu-t1-directory"
+	c.get("/v1.0/users/"+noor+"/appRoleAssignments").want(t, 200)
 }
 
 func TestTokenEndpoint(t *testing.T) {

@@ -19,7 +19,7 @@
 // # Access
 //
 // Any bearer token is accepted unless [Options] names one; without, 401. "emu-<tenant>-<set>" is a token with
-// few permissions (all, none, or users, groups, apps and write joined by +); "emu-expired", "emu-revoked" and
+// few permissions (all, none, or users, groups, apps, directory and write joined by +); "emu-expired", "emu-revoked" and
 // "emu-claims" are refused. POST /{tenant}/oauth2/v2.0/token grants tokens for client credentials.
 //
 // # Control API

@@ -14,8 +14,9 @@ const (
 	readGroups                   // GroupMember.Read.All, Group.Read.All
 	readApps                     // Application.Read.All
 	writeAll                     // the ReadWrite permissions
+	readAll                      // Directory.Read.All, where nothing less is enough
 	open       grant = 1 << 7    // no token asked for
-	everything       = readUsers | readGroups | readApps | writeAll
+	everything       = readUsers | readGroups | readApps | writeAll | readAll
 )
 
 // A route is one line of the specification's table of endpoints.
@@ -54,7 +55,7 @@ var routes = prepare([]route{
 	{method: "GET", template: "/users/{}/manager", need: readUsers, base: 1, options: oneOptions, do: (*call).readManager},
 	{method: "PUT", template: "/users/{}/manager/$ref", need: writeAll, base: 1, do: (*call).putManager},
 	{method: "DELETE", template: "/users/{}/manager/$ref", need: writeAll, base: 1, do: (*call).deleteManager},
-	{method: "GET", template: "/users/{}/appRoleAssignments", need: readApps, base: 2, options: listOptions, do: func(c *call) answer { return c.grantsOf(users) }},
+	{method: "GET", template: "/users/{}/appRoleAssignments", need: readAll, base: 2, options: listOptions, do: func(c *call) answer { return c.grantsOf(users) }},
 	{method: "GET", template: "/users/{}/memberOf", need: readGroups, base: 2, options: listOptions, do: func(c *call) answer { return c.memberOf(users) }},
 	{method: "GET", template: "/users/{}/memberOf/{}", need: readGroups, base: 2, options: listOptions, do: func(c *call) answer { return c.memberOf(users) }},
 	{method: "GET", template: "/users/{}/transitiveMemberOf", need: readGroups, base: 2, options: listOptions, do: func(c *call) answer { return c.transitiveMemberOf(users) }},
@@ -75,7 +76,7 @@ var routes = prepare([]route{
 	{method: "GET", template: "/groups/{}/members/{}", need: readGroups, base: 3, options: listOptions, do: (*call).members},
 	{method: "GET", template: "/groups/{}/transitiveMembers", need: readGroups, base: 5, options: listOptions, do: (*call).transitiveMembers},
 	{method: "GET", template: "/groups/{}/transitiveMembers/{}", need: readGroups, base: 5, options: listOptions, do: (*call).transitiveMembers},
-	{method: "GET", template: "/groups/{}/appRoleAssignments", need: readApps, base: 1, options: listOptions, do: func(c *call) answer { return c.grantsOf(groups) }},
+	{method: "GET", template: "/groups/{}/appRoleAssignments", need: readAll, base: 1, options: listOptions, do: func(c *call) answer { return c.grantsOf(groups) }},
 
 	{method: "GET", template: "/servicePrincipals", need: readApps, base: 1, options: listOptions, do: func(c *call) answer { return c.list(servicePrincipals) }},
 	{method: "GET", template: "/servicePrincipals/{}", need: readApps, base: 1, options: oneOptions, do: func(c *call) answer { return c.read(servicePrincipals) }},
