@@ -38,9 +38,9 @@ func Credentials(job, name string, expires, now time.Time) (engine.Notice, bool)
 		Key:   fmt.Sprintf("credential:%s:%s:%d", name, date, step),
 		Facts: map[string]any{"credential": name, "expires": date, "days": left, "ended": left == 0},
 	}
-	when, state := fmt.Sprintf("ends in %s, on %s", days(left), date), "will refuse"
+	when := fmt.Sprintf("ends in %s, on %s", days(left), date)
 	if left == 0 {
-		when, state = "ended on "+date, "refuses, or is about to refuse,"
+		when = "ended on " + date
 		if now.Before(expires.Add(day)) {
 			when = "ends today, " + date
 		}
@@ -48,9 +48,9 @@ func Credentials(job, name string, expires, now time.Time) (engine.Notice, bool)
 	n.Subject = fmt.Sprintf("job %s: the credential for its %s %s", job, name, when)
 	n.Text = fmt.Sprintf(`The credential with which job %[1]s signs in at its %[2]s %[3]s.
 
-That is the date at %[2]s.auth.expires of the job in scimsync.yaml. Without a valid credential the %[2]s %[4]s
-every request, and the job goes into quarantine: nobody is created, changed or disabled until it has a new one.
-Nothing is lost: the changes wait.
+That is the date at %[2]s.auth.expires of the job in the configuration file. Without a valid credential the %[2]s
+will refuse every request, and the job goes into quarantine: nobody is created, changed or disabled until it has a
+new one. Nothing is lost: the changes wait.
 
 What to do:
 
@@ -58,7 +58,7 @@ What to do:
  2. Put it where %[2]s.auth of the job reads it from, and the new date at %[2]s.auth.expires.
  3. Test it, which writes nothing, and then restart the service:
 
-    scimsync check`, job, name, when, state)
+    scimsync check`, job, name, when)
 	return n, true
 }
 

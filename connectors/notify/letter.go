@@ -72,7 +72,7 @@ func body(n engine.Notice) string {
 	// "-- " begins a signature by custom (RFC 3676 section 4.3); programs fold it away.
 	fmt.Fprintf(&b, "\n-- \nscimsync, job %s, %s UTC\nYou get this because notify.email of the job has your address in the configuration file;\n%s.\n",
 		n.Job, n.At.UTC().Format(time.DateTime), off)
-	return b.String()
+	return clean(b.String())
 }
 
 // command is a line to type and what it does.

@@ -114,10 +114,10 @@ func (m *Mail) compose(n engine.Notice, to []*netmail.Address) *mail.Msg {
 	msg.ToMailAddress(to...)
 	msg.SetDateWithValue(n.At.UTC())
 	msg.SetMessageIDWithValue(identity(n) + "@" + domain)
-	msg.Subject("[scimsync] " + subject(n))
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 section 5: nobody answers automatically
-	msg.SetGenHeader("X-Auto-Response-Suppress", "All")  // what Exchange looks at instead
-	msg.SetGenHeader("X-Scimsync-Job", string(n.Job))    // for the filters of whoever gets many
+	msg.Subject("[scimsync] " + strings.ReplaceAll(subject(n), "=?", "= ?")) // "=?" begins an encoded word (RFC 2047)
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")                     // RFC 3834 section 5: nobody answers automatically
+	msg.SetGenHeader("X-Auto-Response-Suppress", "All")                      // what Exchange looks at instead
+	msg.SetGenHeader("X-Scimsync-Job", string(n.Job))                        // for the filters of whoever gets many
 	msg.SetGenHeader("X-Scimsync-Notice", string(n.Kind))
 	msg.SetBodyString(mail.TypeTextPlain, body(n))
 	return msg
@@ -142,6 +142,7 @@ func (m *Mail) transmit(ctx context.Context, msg *mail.Msg, to []*netmail.Addres
 	}
 	var taken []*netmail.Address
 	var no error
+	refused := 0
 	for _, a := range to {
 		err := c.Rcpt(envelope(a))
 		if err == nil {
@@ -152,7 +153,8 @@ func (m *Mail) transmit(ctx context.Context, msg *mail.Msg, to []*netmail.Addres
 		if f.status == 0 {
 			return nil, f
 		}
-		f.reason = fmt.Sprintf("%d of %d refused: %s", len(to)-len(taken), len(to), f.reason)
+		refused++
+		f.reason = fmt.Sprintf("%d of %d refused: %s", refused, len(to), f.reason)
 		no = f
 	}
 	if len(taken) == 0 {

@@ -99,6 +99,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context) error {
 // deliver offers a claimed notice to all channels that have not got it. down are those that did not answer earlier
 // in the round.
 func (d *Dispatcher) deliver(ctx context.Context, n engine.Notice, down map[string]bool) error {
+	asked := n // what is sent does not change while the answers come in
 	var missing []channel
 	for _, c := range d.channels(n) {
 		if !has(n, c) {
@@ -115,7 +116,7 @@ func (d *Dispatcher) deliver(ctx context.Context, n engine.Notice, down map[stri
 		wg.Go(func() {
 			sending, cancel := lenient(ctx)
 			defer cancel()
-			took, err := c.send(sending, n)
+			took, err := c.send(sending, asked)
 			results <- result{c, took, err}
 		})
 	}
@@ -179,7 +180,13 @@ func (d *Dispatcher) settle(ctx context.Context, n engine.Notice, failed []resul
 func (d *Dispatcher) record(ctx context.Context, n engine.Notice) error {
 	b := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(2*time.Second),
 		backoff.WithMaxElapsedTime(cmp.Or(d.Stubborn, 20*time.Second)))
-	return backoff.Retry(func() error { return d.Outbox.UpdateNotice(context.WithoutCancel(ctx), n) }, b)
+	return backoff.Retry(func() error {
+		err := d.Outbox.UpdateNotice(context.WithoutCancel(ctx), n)
+		if errors.Is(err, engine.ErrNotFound) { // the job was erased meanwhile: nothing is left to be repeated
+			return nil
+		}
+		return err
+	}, b)
 }
 
 // lenient is ctx with a time limit and a little longer to live: what has been sent almost must not be sent again
