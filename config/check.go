@@ -32,6 +32,7 @@ func (f *File) check(d *decoder) {
 	f.checkServer(d)
 	f.checkTemporal(d)
 	f.checkNotifications(d)
+	f.checkRetention(d)
 	if u, err := url.Parse(f.Store.URL); f.Store.URL != "" && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "") {
 		// Not shown: it may hold a password.
 		d.fail("store.url", "write postgres://user@host/db, or \"\" for SQLite in dataDir", "it is no address of a PostgreSQL database")
@@ -131,19 +132,52 @@ func (j *Job) check(d *decoder, path string) {
 	}
 	if j.Interval < minInterval || j.Interval > maxInterval {
 		if _, n := d.doc.find(join(path, "interval")); n != nil && n.kind == text {
-			if _, err := time.ParseDuration(n.text); err == nil {
+			if _, err := parseDuration(n.text); err == nil {
 				d.fail(join(path, "interval"), "write a duration from 1m to 24h", "it is out of bounds")
 			}
 		}
 	}
-	if t := j.Deletions.Threshold; t != nil && *t < 0 {
-		d.fail(path+".deletions.threshold", "write 0 to switch the guard off, or remove the key for the default", "it must not be negative")
-	}
+	j.checkDeletions(d, path+".deletions")
+	j.checkLeaving(d, path)
 	for i, a := range j.Notify.Email {
 		mailAddress(d, index(path+".notify.email", i), a)
 	}
 	blockTypeIs(d, join(path, "source"), j.Source, sourceTypes)
 	blockTypeIs(d, join(path, "target"), j.Target, targetTypes)
+}
+
+func (j *Job) checkDeletions(d *decoder, path string) {
+	g := j.Deletions
+	if t := g.Threshold; t != nil && *t < 0 {
+		d.fail(path+".threshold", "write 0 to switch the guard off, or remove the key for the default", "it must not be negative")
+	}
+	if g.Percent < 0 || g.Percent > 100 {
+		d.fail(path+".percent", "write a share from 0 to 100; 0 sets no such limit", "it is out of bounds")
+	}
+	if t := g.Threshold; t != nil && *t == 0 && g.Percent > 0 {
+		d.fail(path+".threshold", "remove it, or percent", "0 switches the guard off, so percent would do nothing")
+	}
+	if g.Memberships < 0 {
+		d.fail(path+".memberships", "write 0 for no such limit", "it must not be negative")
+	}
+	if n := g.EmptiedGroup; n != nil && *n < 0 {
+		d.fail(path+".emptiedGroup", "write 0 to switch it off, or remove the key for the default", "it must not be negative")
+	}
+}
+
+// checkRetention doubts values that are to be kept longer than the rows that they stand in.
+func (f *File) checkRetention(d *decoder) {
+	r := f.Retention
+	if _, n := d.doc.find("retention.values"); n != nil && r.Log > 0 && (r.Values > r.Log || r.Values == 0) {
+		d.warn("retention.values", "raise retention.log, or remove the key", "values are gone with their rows, after %s", inDays(r.Log))
+	}
+}
+
+func inDays(x time.Duration) string {
+	if x%(24*time.Hour) == 0 {
+		return strconv.Itoa(int(x/(24*time.Hour))) + "d"
+	}
+	return x.String()
 }
 
 func blockTypeIs(d *decoder, path string, b Block, types []string) {

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"reflect"
+	"time"
 )
 
 // File is a configuration file.
@@ -32,6 +33,8 @@ type File struct {
 	Log Log `yaml:"log"`
 	// Notifications is how people are told.
 	Notifications Notifications `yaml:"notifications"`
+	// Retention says how long what happened is remembered.
+	Retention Retention `yaml:"retention"`
 	// Jobs are the pairs of source and target. At least one is needed.
 	Jobs []Job `yaml:"jobs,required"`
 
@@ -131,11 +134,28 @@ type Webhook struct {
 	Secret Secret `yaml:"secret"`
 }
 
+// Retention says how long what happened is remembered. 0 keeps it for ever. What decides about objects (links, failures, held
+// deletions) is no part of it and is kept as long as it is needed.
+type Retention struct {
+	// Log is for rows of the provisioning log: who was created, changed, disabled, deleted or skipped, and why.
+	Log time.Duration `yaml:"log"`
+	// Values is for the old and new values in these rows, which are personal data. The rows stay.
+	Values time.Duration `yaml:"values"`
+	// Cycles is for ended cycles and their numbers. The last successful one of each job always stays.
+	Cycles time.Duration `yaml:"cycles"`
+	// Audit is for the audit log: who started, approved or changed something.
+	Audit time.Duration `yaml:"audit"`
+}
+
+// keep is the default of every retention: a year, and a month to look back in.
+const keep = 400 * 24 * time.Hour
+
 func (f *File) setDefaults() {
 	*f = File{
-		Server:   Server{Listen: "127.0.0.1:8080"},
-		Temporal: Temporal{Namespace: "default", TaskQueue: "scimsync"},
-		Log:      Log{Level: "info", Format: "console"},
+		Server:    Server{Listen: "127.0.0.1:8080"},
+		Temporal:  Temporal{Namespace: "default", TaskQueue: "scimsync"},
+		Log:       Log{Level: "info", Format: "console"},
+		Retention: Retention{Log: keep, Values: keep, Cycles: keep, Audit: keep},
 	}
 }
 

@@ -54,19 +54,21 @@ func TestContractExample(t *testing.T) {
 		t.Errorf("warnings: %v", warnings)
 	}
 	want := &File{
-		DataDir:  "testdata/data",
-		Path:     "testdata/contract.yaml",
-		Server:   Server{Listen: "127.0.0.1:8080", Token: NewSecret("full"), Tokens: []Token{}},
-		Temporal: Temporal{Namespace: "default", TaskQueue: "scimsync", APIKey: NewSecret("key")},
-		Log:      Log{Level: "info", Format: "console"},
+		DataDir:   "testdata/data",
+		Path:      "testdata/contract.yaml",
+		Server:    Server{Listen: "127.0.0.1:8080", Token: NewSecret("full"), Tokens: []Token{}},
+		Temporal:  Temporal{Namespace: "default", TaskQueue: "scimsync", APIKey: NewSecret("key")},
+		Log:       Log{Level: "info", Format: "console"},
+		Retention: Retention{Log: 9600 * time.Hour, Values: 9600 * time.Hour, Cycles: 9600 * time.Hour, Audit: 9600 * time.Hour},
 		Notifications: Notifications{
 			SMTP:     &SMTP{Address: "127.0.0.1:1025", From: "scimsync@example.com", TLS: "none"},
 			Webhooks: []Webhook{},
 		},
 		Jobs: []Job{{
 			ID: "webex", Enabled: true, Interval: 40 * time.Minute, Scope: "assigned",
-			Deletions:          Deletions{Threshold: new(500)},
-			Notify:             Notify{Email: []string{"ops@example.com"}, OnFailure: true},
+			Deletions:    Deletions{Threshold: new(500), EmptiedGroup: new(10)},
+			Notify:       Notify{Email: []string{"ops@example.com"}, OnFailure: true},
+			NestedGroups: "ignore", OnOutOfScope: disable, OnBlocked: disable, OnRecycled: disable, Quarantine: "adaptive",
 			RenameOnSoftDelete: "follow", OnTargetMissing: "recreate", OnGroupOutOfScope: "delete",
 		}},
 	}
@@ -88,18 +90,23 @@ func TestContractExample(t *testing.T) {
 	}
 }
 
+var disable = Leave{Action: LeaveDisable}
+
 const minimal = `jobs: [{id: a, source: {type: msgraph}, target: {type: scim}}]`
 
 func TestDefaults(t *testing.T) {
 	got := mustParse(t, minimal)
 	want := &File{
-		DataDir:  "data",
-		Path:     "scimsync.yaml",
-		Server:   Server{Listen: "127.0.0.1:8080"},
-		Temporal: Temporal{Namespace: "default", TaskQueue: "scimsync"},
-		Log:      Log{Level: "info", Format: "console"},
+		DataDir:   "data",
+		Path:      "scimsync.yaml",
+		Server:    Server{Listen: "127.0.0.1:8080"},
+		Temporal:  Temporal{Namespace: "default", TaskQueue: "scimsync"},
+		Log:       Log{Level: "info", Format: "console"},
+		Retention: Retention{Log: 9600 * time.Hour, Values: 9600 * time.Hour, Cycles: 9600 * time.Hour, Audit: 9600 * time.Hour},
 		Jobs: []Job{{
 			ID: "a", Enabled: true, Interval: 40 * time.Minute, Scope: "assigned",
+			Deletions:    Deletions{EmptiedGroup: new(10)},
+			NestedGroups: "ignore", OnOutOfScope: disable, OnBlocked: disable, OnRecycled: disable, Quarantine: "adaptive",
 			RenameOnSoftDelete: "follow", OnTargetMissing: "recreate", OnGroupOutOfScope: "delete",
 		}},
 	}
@@ -121,13 +128,37 @@ func TestJobOptions(t *testing.T) {
 			j.RenameOnSoftDelete, j.OnTargetMissing, j.OnGroupOutOfScope = "never", "error", "leave"
 		}},
 		{"deletions", `deletions: {threshold: 0, skipOutOfScope: true, skipDisableWhenBlocked: true, skipDisableWhenRecycled: true}`, func(j *Job) {
-			j.Deletions = Deletions{new(0), true, true, true}
+			j.Deletions = Deletions{Threshold: new(0), EmptiedGroup: new(10), SkipOutOfScope: true, SkipDisableWhenBlocked: true, SkipDisableWhenRecycled: true}
+		}},
+		{"guards", `deletions: {threshold: 50, percent: 2.5, memberships: 1000, emptiedGroup: 25}`, func(j *Job) {
+			j.Deletions = Deletions{Threshold: new(50), Percent: 2.5, Memberships: 1000, EmptiedGroup: new(25)}
+		}},
+		{"guards off", `deletions: {threshold: 0, emptiedGroup: 0}`, func(j *Job) {
+			j.Deletions = Deletions{Threshold: new(0), EmptiedGroup: new(0)}
+		}},
+		{"leaving", `onOutOfScope: delete, onBlocked: nothing, onRecycled: {action: disableThenDeleteAfter, grace: 30d}, onGroupOutOfScope: empty`, func(j *Job) {
+			j.OnOutOfScope, j.OnBlocked = Leave{Action: LeaveDelete}, Leave{Action: LeaveNothing}
+			j.OnRecycled, j.OnGroupOutOfScope = Leave{LeaveDisableDelete, 720 * time.Hour}, "empty"
+		}},
+		{"leaving, grace in hours and from outside", `onOutOfScope: {action: disableThenDeleteAfter, grace: 1d12h}, onBlocked: {action: "${env:ACTION}", grace: "${env:SEVEN}d"}`, func(j *Job) {
+			j.OnOutOfScope, j.OnBlocked = Leave{LeaveDisableDelete, 36 * time.Hour}, Leave{LeaveDisableDelete, 168 * time.Hour}
+		}},
+		{"leaving, said twice", `onOutOfScope: nothing, deletions: {skipOutOfScope: true}`, func(j *Job) {
+			j.OnOutOfScope, j.Deletions.SkipOutOfScope = Leave{Action: LeaveNothing}, true
+		}},
+		{"nested groups, quarantine, digest", `nestedGroups: asMembers, quarantine: entra, notify: {digest: true}`, func(j *Job) {
+			j.NestedGroups, j.Quarantine, j.Notify.Digest = "asMembers", "entra", true
 		}},
 		{"parity", `compat: entra`, func(j *Job) {
-			j.Compat, j.OnTargetMissing, j.Deletions.Threshold = "entra", "error", new(0)
+			j.Compat, j.OnTargetMissing, j.Quarantine = "entra", "error", "entra"
+			j.Deletions = Deletions{Threshold: new(0), EmptiedGroup: new(0)}
 		}},
-		{"parity with other wishes", `compat: entra, onTargetMissing: recreate, deletions: {threshold: 7}`, func(j *Job) {
-			j.Compat, j.Deletions.Threshold = "entra", new(7)
+		{"parity with other wishes", `compat: entra, onTargetMissing: recreate, quarantine: adaptive, deletions: {threshold: 7, emptiedGroup: 3}`, func(j *Job) {
+			j.Compat, j.Deletions = "entra", Deletions{Threshold: new(7), EmptiedGroup: new(3)}
+		}},
+		{"parity with a share", `compat: entra, deletions: {percent: 5}`, func(j *Job) {
+			j.Compat, j.OnTargetMissing, j.Quarantine = "entra", "error", "entra"
+			j.Deletions = Deletions{Percent: 5, EmptiedGroup: new(0)}
 		}},
 		{"merge key and alias", `<<: {scope: all, interval: 1m}, interval: 2m`, func(j *Job) {
 			j.Scope, j.Interval = "all", 2*time.Minute
@@ -138,7 +169,7 @@ func TestJobOptions(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := "jobs: [{id: a, source: {type: msgraph}, target: {type: scim}, " + c.keys + "}]"
-			f, _, err := Parse("scimsync.yaml", []byte(text), env(map[string]string{"FALSE": "false", "SEVEN": "7", "MINUTES": "90"}))
+			f, _, err := Parse("scimsync.yaml", []byte(text), env(map[string]string{"FALSE": "false", "SEVEN": "7", "MINUTES": "90", "ACTION": "disableThenDeleteAfter"}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,6 +179,13 @@ func TestJobOptions(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestRetention(t *testing.T) {
+	got := mustParse(t, "retention: {log: 0s, values: 30d, audit: 13h}\n"+minimal).Retention
+	if want := (Retention{Log: 0, Values: 720 * time.Hour, Cycles: 9600 * time.Hour, Audit: 13 * time.Hour}); got != want {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -117,6 +117,10 @@ func (d *decoder) plain(n *node, v reflect.Value, path string, f field) {
 		}
 		d.value(n, v.Elem(), path, f)
 	case reflect.Struct:
+		if short, ok := v.Addr().Interface().(shorthand); ok && n.kind != object {
+			d.word(n, short, path)
+			return
+		}
 		d.object(n, v, path)
 	case reflect.Map:
 		d.dictionary(n, v, path)
@@ -143,6 +147,17 @@ func (d *decoder) plain(n *node, v reflect.Value, path string, f field) {
 // wrong reports a value of another kind than wanted.
 func (d *decoder) wrong(n *node, path, wanted, remedy string) {
 	d.fail(path, remedy, "it must be %s, not %s", wanted, n.kind)
+}
+
+// word decodes the short form of a struct.
+func (d *decoder) word(n *node, into shorthand, path string) {
+	if n.kind != text {
+		d.wrong(n, path, "one word or a block of keys", "write the word, or its keys below it, indented")
+		return
+	}
+	v := reflect.ValueOf(into).Elem()
+	f := fields(v.Type())[0]
+	d.text(n, v.Field(f.index), path, f)
 }
 
 func (d *decoder) object(n *node, v reflect.Value, path string) {
@@ -270,12 +285,12 @@ func (d *decoder) textUnmarshaler(n *node, v reflect.Value, path string) {
 }
 
 func (d *decoder) duration(n *node, v reflect.Value, path string) {
-	const remedy = "write a number and a unit, for example 90s, 40m or 2h"
+	const remedy = "write a number and a unit, for example 90s, 40m, 2h or 30d"
 	if n.kind != text {
 		d.wrong(n, path, "a duration", remedy)
 		return
 	}
-	x, err := time.ParseDuration(n.text)
+	x, err := parseDuration(n.text)
 	switch {
 	case err != nil:
 		d.fail(path, remedy, "%sno duration", is(n))
@@ -284,6 +299,27 @@ func (d *decoder) duration(n *node, v reflect.Value, path string) {
 	default:
 		v.SetInt(int64(x))
 	}
+}
+
+// parseDuration is [time.ParseDuration] with days of 24 hours, which come first: 30d, 1d12h.
+func parseDuration(s string) (time.Duration, error) {
+	days, rest, found := strings.Cut(s, "d")
+	if !found {
+		return time.ParseDuration(s)
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	if err != nil {
+		return 0, err
+	}
+	x := time.Duration(n) * 24 * time.Hour
+	if rest == "" {
+		return x, nil
+	}
+	more, err := time.ParseDuration(rest)
+	if err == nil && (more < 0 || more >= 24*time.Hour) {
+		err = strconv.ErrRange
+	}
+	return x + more, err
 }
 
 func (d *decoder) boolean(n *node, v reflect.Value, path string) {

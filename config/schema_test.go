@@ -61,7 +61,7 @@ type schema = map[string]any
 // reference lets a value that is not text be given by ${env:NAME} or ${file:PATH}.
 var reference = schema{"type": "string", "pattern": `\$\{(env|file):`}
 
-const durationPattern = `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$|\$\{(env|file):`
+const durationPattern = `^([0-9]+d|([0-9]+d)?([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+)$|\$\{(env|file):`
 
 type generator struct {
 	t        *testing.T
@@ -133,12 +133,14 @@ func (g *generator) object(v reflect.Value) schema {
 		if d := g.comment(t, f, name); d != "" {
 			p["description"] = d
 		}
-		if v.Field(i).IsValid() && !v.Field(i).IsZero() {
-			switch x := v.Field(i).Interface().(type) {
+		if by := reflect.Indirect(v.Field(i)); by.IsValid() && (!by.IsZero() || v.Field(i).Kind() == reflect.Pointer) {
+			switch x := by.Interface().(type) {
 			case string, bool, int:
 				p["default"] = x
 			case time.Duration:
-				p["default"] = strings.TrimSuffix(x.String(), "0s")
+				p["default"] = config.InDays(x)
+			case config.Leave:
+				p["default"] = x.Action
 			}
 		}
 		if slices.Contains(strings.Split(options, ","), "required") {
@@ -162,6 +164,10 @@ func (g *generator) value(v reflect.Value) schema {
 		return schema{}
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return schema{"type": "string"}
+	}
+	if config.Short(t) {
+		word := schema{"anyOf": []schema{{"enum": strings.Split(t.Field(0).Tag.Get("enum"), "|")}, reference}}
+		return schema{"anyOf": []schema{word, g.object(reflect.Zero(t))}}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -310,6 +316,10 @@ func TestSchemaAccepts(t *testing.T) {
 		{"unknown type", "jobs: [{id: a, source: {type: graph}, target: {type: scim}}]", ".jobs.0.source.type: unknown value graph"},
 		{"wrong type", "jobs: [{id: a, enabled: 'yes', source: {type: ldap}, target: {type: scim}}]", ".jobs.0.enabled: fits none"},
 		{"wrong word", "jobs: [{id: a, scope: some, source: {type: ldap}, target: {type: scim}}]", ".jobs.0.scope: fits none"},
+		{"leaving", "jobs: [{id: a, onBlocked: nothing, onRecycled: '${env:X}', onOutOfScope: {action: disableThenDeleteAfter, grace: 30d}, source: {type: ldap}, target: {type: scim}}]", ""},
+		{"leaving, wrong word", "jobs: [{id: a, onBlocked: leave, source: {type: ldap}, target: {type: scim}}]", ".jobs.0.onBlocked: fits none"},
+		{"leaving, wrong key", "jobs: [{id: a, onBlocked: {action: disable, days: 3}, source: {type: ldap}, target: {type: scim}}]", ".jobs.0.onBlocked: fits none"},
+		{"days", "retention: {log: 1d12h, values: 24h}\njobs: [{id: a, source: {type: ldap}, target: {type: scim}}]", ""},
 		{"wrong duration", "jobs: [{id: a, interval: 40, source: {type: ldap}, target: {type: scim}}]", ".jobs.0.interval: no string"},
 		{"no unit", "jobs: [{id: a, interval: '40', source: {type: ldap}, target: {type: scim}}]", ".jobs.0.interval: malformed"},
 	} {

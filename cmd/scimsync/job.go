@@ -18,13 +18,27 @@ func options(j config.Job) engine.Options {
 		SkipDisableWhenRecycled: j.Deletions.SkipDisableWhenRecycled,
 		KeepNameOnSoftDelete:    j.RenameOnSoftDelete == "never",
 		MissingIsError:          j.OnTargetMissing == "error",
+		OutOfScope:              leaveRule(j.OnOutOfScope),
+		Blocked:                 leaveRule(j.OnBlocked),
+		Recycled:                leaveRule(j.OnRecycled),
+		Nested:                  engine.NestedGroups(j.NestedGroups),
 		GroupOutOfScope:         engine.GroupAction(j.OnGroupOutOfScope),
 		RequireRole:             j.RequireRole,
+		Deletions:               engine.DeletionGuard{Percent: j.Deletions.Percent, Removals: engine.RemovalGuard{Max: j.Deletions.Memberships}},
+		Quarantine:              engine.QuarantinePreset(j.Quarantine),
+		PruneEscrows:            j.Compat == "entra",
 	}
 	if t := j.Deletions.Threshold; t != nil {
-		o.Deletions = engine.DeletionGuard{Off: *t == 0, Threshold: *t}
+		o.Deletions.Off, o.Deletions.Threshold = *t == 0, *t
+	}
+	if n := j.Deletions.EmptiedGroup; n != nil {
+		o.Deletions.Removals.Emptied = *n
 	}
 	return o
+}
+
+func leaveRule(l config.Leave) engine.LeaveRule {
+	return engine.LeaveRule{Action: engine.LeaveAction(l.Action), Grace: l.Grace}
 }
 
 // selection is what the source has to read for the mappings and filters of a job.
