@@ -84,8 +84,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.worker.Start(); err != nil {
-		return fmt.Errorf("start the worker: %w", err)
+	if err := s.work(); err != nil {
+		return err
 	}
 	return d.story(ctx, s, f.Jobs[0], directory, app)
 }
@@ -114,7 +114,16 @@ func (d *demo) story(ctx context.Context, s *service, job config.Job, directory 
 	if d.once {
 		return nil
 	}
-	if err := s.starter.Reconcile(ctx, s.schedules()); err != nil {
+	stop, err := s.listen(ctx, d.console)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	schedules, err := s.schedules(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.starter.Reconcile(ctx, schedules); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.out, "The job goes on every %s. Change the directory through its control API and watch; stop with Ctrl-C.\n", job.Interval)
@@ -163,7 +172,7 @@ func (d *demo) cycle(ctx context.Context, s *service, job config.Job, rows int) 
 func demoConfig(dir, source, servicePrincipal, target string) string {
 	return fmt.Sprintf(`
 dataDir: %q
-server: {listen: ""}
+server: {listen: "127.0.0.1:0"}
 jobs:
   - id: demo
     interval: 40m

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -19,109 +20,146 @@ import (
 )
 
 func newPlan(c *console) *cobra.Command {
-	return &cobra.Command{
+	save := ""
+	cmd := &cobra.Command{
 		Use:   "plan [JOB]",
 		Short: "Show everything the next cycle would do, and do nothing",
 		Long: `Reads the source and decides as the next cycle would, on a copy of what the job knows, with the application
 only read. Prints every operation with its rule and reason, and every attribute with old and new value. Nothing is
-written anywhere and nothing is remembered.`,
+written anywhere and nothing is remembered. With --save the plan goes into a file as well; run --once --plan FILE then
+carries out exactly that and refuses what has changed since.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, j, err := c.named(args)
 			if err != nil {
 				return err
 			}
-			result, entries, err := plan(cmd.Context(), f, j)
+			p, err := plan(cmd.Context(), f, j)
 			if err != nil {
 				return err
 			}
-			if err := writePlan(c.out, c.json(), result, entries); err != nil {
+			if save != "" {
+				if err := p.save(save); err != nil {
+					return err
+				}
+			}
+			if err := writePlan(c.out, c.json(), p.result(), p.entries); err != nil {
 				return err
 			}
-			if code := exitOf([]engine.Cycle{{State: result.Summary.State, ErrorCode: problemCode(result.Summary)}}); code != exitDone {
+			if save != "" {
+				fmt.Fprintf(c.err, "saved as %s; carry out exactly this with: scimsync run --once --plan %s\n", save, save)
+			}
+			if code := exitOf([]engine.Cycle{p.cycle}); code != exitDone {
 				return &exitError{code: code}
 			}
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&save, "save", "", "write the plan into this `file` too, for run --once --plan")
+	return cmd
 }
 
-// problemCode is the code of what broke a cycle off, "" if nothing did.
-func problemCode(r web.CycleResult) string {
-	if r.Error != nil {
-		return r.Error.Code
+// planned is what a dry run found out.
+type planned struct {
+	cycle       engine.Cycle
+	entries     []engine.LogEntry
+	fingerprint string
+	allowed     []engine.PlannedOp
+}
+
+func (p planned) result() web.PlanResult {
+	out := web.PlanResult{Job: string(p.cycle.Job), Operations: []web.PlannedOperation{}, Summary: web.CycleResultOf(p.cycle)}
+	for _, e := range p.entries {
+		out.Operations = append(out.Operations, web.PlannedOf(e))
 	}
-	return ""
+	return out
 }
 
-// plan runs a whole cycle on a copy of the job's state, against a target that is only read.
-func plan(ctx context.Context, f *config.File, j config.Job) (_ web.PlanResult, _ []engine.LogEntry, err error) {
-	jobs, err := buildJobs(f, zap.NewNop())
+// plan makes the plan of a job. One that never ran knows nothing; asking for a plan does not make a store for it.
+func plan(ctx context.Context, f *config.File, j config.Job) (p planned, err error) {
+	var real *store.Store
+	schema := ""
+	if hasStore(f) {
+		if real, err = store.Open(ctx, f.Store.URL, f.DataDir); err != nil {
+			return p, &exitError{exitConnection, err}
+		}
+		defer func() { err = errors.Join(err, real.Close()) }()
+		control, err := real.Control(ctx, engine.JobID(j.ID))
+		if err != nil {
+			return p, err
+		}
+		schema = control.Schema
+	}
+	job, err := rebuildJob(f, engine.JobID(j.ID), schema, zap.NewNop())
 	if err != nil {
-		return web.PlanResult{}, nil, err
+		return p, err
 	}
+	return dryRun(ctx, real, job)
+}
+
+// dryRun runs a whole cycle on a copy of the job's state, against a target that is only read. real is nil for a job
+// that never ran.
+func dryRun(ctx context.Context, real *store.Store, job *cycle.Job) (p planned, err error) {
 	dir, err := os.MkdirTemp("", "scimsync-plan-")
 	if err != nil {
-		return web.PlanResult{}, nil, err
+		return p, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	scratch, err := scratchOf(ctx, f, engine.JobID(j.ID), dir)
+	scratch, err := store.Open(ctx, "", dir)
 	if err != nil {
-		return web.PlanResult{}, nil, err
+		return p, err
 	}
 	defer func() { err = errors.Join(err, scratch.Close()) }()
-
-	job := jobs[engine.JobID(j.ID)]
+	if real != nil {
+		if err := real.CopyJob(ctx, job.ID, scratch); err != nil {
+			return p, err
+		}
+	}
+	// What would come is of interest whether or not the job may run now.
+	_, err = scratch.UpdateControl(ctx, job.ID, func(c *engine.Control) error {
+		*c = engine.Control{BinAt: c.BinAt, Schema: c.Schema}
+		return nil
+	})
+	if err != nil {
+		return p, err
+	}
 	job.Target = cycle.DryTarget{Target: job.Target}
 	runner := cycle.New(scratch, map[engine.JobID]*cycle.Job{job.ID: job}, zap.NewNop())
-	done, err := runner.Run(ctx, job.ID, "plan", func(int) {})
-	if err != nil {
-		return web.PlanResult{}, nil, err
+	p.fingerprint = cycle.Fingerprint(&job.Job)
+	var mu sync.Mutex
+	runner.Record = func(op engine.PlannedOp) {
+		mu.Lock()
+		defer mu.Unlock()
+		p.allowed = append(p.allowed, op)
 	}
-	out := web.PlanResult{Job: j.ID, Operations: []web.PlannedOperation{}, Summary: web.CycleResultOf(done)}
-	var all []engine.LogEntry
+	if p.cycle, err = runner.Run(ctx, job.ID, "plan", func(int) {}); err != nil {
+		return p, err
+	}
 	for after := int64(0); ; {
-		entries, err := scratch.Entries(ctx, job.ID, engine.LogFilter{Cycle: done.ID, AfterID: after})
-		if err != nil || len(entries) == 0 {
-			return out, all, err
+		rows, err := scratch.Entries(ctx, job.ID, engine.LogFilter{Cycle: p.cycle.ID, AfterID: after})
+		if err != nil || len(rows) == 0 {
+			return p, err
 		}
-		for _, e := range entries {
+		for _, e := range rows {
 			after = e.ID
-			if e.Action == engine.Nothing {
-				continue
+			if e.Action != engine.Nothing {
+				p.entries = append(p.entries, withoutPlanned(e))
 			}
-			if cycle.Planned(e.Target.ID) {
-				e.Target.ID = ""
-			}
-			for i := range e.Changes { // a manager who has no account yet
-				if id, ok := e.Changes[i].New.(string); ok && cycle.Planned(id) {
-					e.Changes[i].New = nil
-				}
-			}
-			all = append(all, e)
-			out.Operations = append(out.Operations, web.PlannedOf(e))
 		}
 	}
 }
 
-// scratchOf is a copy of what a job knows. A job that never ran knows nothing; asking for a plan does
-// not make a store for it.
-func scratchOf(ctx context.Context, f *config.File, job engine.JobID, dir string) (*store.Store, error) {
-	scratch, err := store.Open(ctx, "", dir)
-	if err != nil {
-		return nil, err
+// withoutPlanned leaves out ids of target objects that do not exist yet.
+func withoutPlanned(e engine.LogEntry) engine.LogEntry {
+	if cycle.Planned(e.Target.ID) {
+		e.Target.ID = ""
 	}
-	if !hasStore(f) {
-		return scratch, nil
+	for i := range e.Changes { // a manager who has no account yet
+		if id, ok := e.Changes[i].New.(string); ok && cycle.Planned(id) {
+			e.Changes[i].New = nil
+		}
 	}
-	real, err := store.Open(ctx, f.Store.URL, f.DataDir)
-	if err != nil {
-		return nil, errors.Join(&exitError{exitConnection, err}, scratch.Close())
-	}
-	if err := errors.Join(real.CopyJob(ctx, job, scratch), real.Close()); err != nil {
-		return nil, errors.Join(err, scratch.Close())
-	}
-	return scratch, nil
+	return e
 }
 
 func writePlan(w io.Writer, asJSON bool, r web.PlanResult, entries []engine.LogEntry) error {

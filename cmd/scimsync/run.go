@@ -4,88 +4,115 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"github.com/scimsync/scimsync/config"
 	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/cycle"
 )
 
 func newRun(c *console) *cobra.Command {
 	var once bool
 	var jobs []string
+	var planned string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the service; with --once, one cycle of every enabled job",
-		Long: `Runs the service: cycles by schedule, with embedded Temporal and SQLite unless the configuration names
-others. With --once, runs one cycle of every enabled job (or of those named by --job), shows progress on
-stderr, prints the result on stdout and exits; no running service is needed.`,
+		Long: `Runs the service: cycles by schedule and the admin API, with embedded Temporal and SQLite unless the configuration
+names others. With --once, runs one cycle of every enabled job (or of those named by --job), shows progress on
+stderr, prints the result on stdout and exits; no running service is needed. With --plan, carries out exactly the plan
+that was saved with plan --save, and refuses what has changed since.`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if len(jobs) > 0 && !once {
+			switch {
+			case len(jobs) > 0 && !once:
 				return usage("--job needs --once; the service runs every enabled job")
+			case planned != "" && !once:
+				return usage("--plan needs --once")
+			case planned != "" && len(jobs) > 0:
+				return usage("--plan names its job itself; leave --job out")
 			}
 			f, err := c.loadConfig()
 			if err != nil {
 				return err
 			}
+			var p planFile
 			picked, err := chosen(f, jobs)
+			if err == nil && planned != "" {
+				picked = make([]config.Job, 1)
+				p, picked[0], err = loadPlan(f, planned)
+			}
 			if err != nil {
 				return err
 			}
-			lg := newLogger(f.Log)
-			s, err := open(cmd.Context(), f, lg)
+			s, err := open(cmd.Context(), f, newLogger(f.Log))
 			defer func() { err = errors.Join(err, s.close()) }()
 			if err != nil {
 				return err
 			}
 			if !once {
-				return s.serve(cmd.Context())
+				return s.serve(cmd.Context(), c)
 			}
-			cycles, err := s.once(cmd.Context(), c, picked)
-			if err != nil {
-				return err
-			}
-			if err := writeResult(c.out, c.json(), cycles); err != nil {
-				return err
-			}
-			for _, cyc := range cycles {
-				if c.json() {
-					break
-				}
-				if err := writeFailures(cmd.Context(), c.out, s.store, cyc); err != nil {
-					return err
+			run := s.asked
+			if planned != "" {
+				run = func(ctx context.Context, c *console, j config.Job) (engine.Cycle, error) {
+					return s.apply(ctx, c, p, j)
 				}
 			}
-			if code := exitOf(cycles); code != exitDone {
-				return &exitError{code: code}
-			}
-			return nil
+			return s.once(cmd.Context(), c, picked, run)
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "one cycle of every enabled job, then exit")
 	cmd.Flags().StringArrayVar(&jobs, "job", nil, "with --once: only this `job` (repeatable)")
+	cmd.Flags().StringVar(&planned, "plan", "", "with --once: carry out the plan saved in this `file`, and nothing else")
 	return cmd
 }
 
-// once runs one cycle of each job, one after the other.
-func (s *service) once(ctx context.Context, c *console, jobs []config.Job) ([]engine.Cycle, error) {
-	if err := s.worker.Start(); err != nil {
-		return nil, fmt.Errorf("start the worker: %w", err)
+// once runs one cycle of each job, one after the other, and prints what came of them.
+func (s *service) once(ctx context.Context, c *console, jobs []config.Job, run func(context.Context, *console, config.Job) (engine.Cycle, error)) error {
+	if err := s.work(); err != nil {
+		return err
 	}
-	var out []engine.Cycle
+	cycles, code := []engine.Cycle{}, exitDone
 	for _, j := range jobs {
-		done, err := s.sync(ctx, c, j)
-		if err != nil {
-			return out, err
+		done, err := run(ctx, c, j)
+		if not, ok := errors.AsType[*cycle.NotNowError](err); ok {
+			fmt.Fprintln(c.err, not)
+			code = exitHeld
+			continue
 		}
-		out = append(out, done)
+		if err != nil {
+			return err
+		}
+		cycles = append(cycles, done)
 	}
-	return out, nil
+	s.flushNotices(ctx)
+	if err := writeResult(c.out, c.json(), cycles); err != nil {
+		return err
+	}
+	for _, cyc := range cycles {
+		if c.json() {
+			break
+		}
+		if err := writeFailures(ctx, c.out, s.store, cyc); err != nil {
+			return err
+		}
+	}
+	if code = max(code, exitOf(cycles)); code != exitDone {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// asked runs one cycle of a job because somebody wants it now, also when it is paused or waits in quarantine.
+func (s *service) asked(ctx context.Context, c *console, j config.Job) (engine.Cycle, error) {
+	if err := s.runner.Ask(ctx, engine.JobID(j.ID), ""); err != nil {
+		return engine.Cycle{}, err
+	}
+	return s.sync(ctx, c, j)
 }
 
 // sync runs one cycle of a job, or follows the one that is under way, and shows its progress.
@@ -106,22 +133,35 @@ func (s *service) sync(ctx context.Context, c *console, j config.Job) (engine.Cy
 	if err != nil {
 		return engine.Cycle{}, err
 	}
+	if res.NotNow != "" {
+		return engine.Cycle{}, &cycle.NotNowError{Job: engine.JobID(j.ID), Message: res.NotNow}
+	}
 	return s.store.Cycle(ctx, engine.JobID(j.ID), engine.CycleID(res.Cycle))
 }
 
 // serve runs until ctx ends.
-func (s *service) serve(ctx context.Context) error {
-	stopHTTP, err := s.listen()
+func (s *service) serve(ctx context.Context, c *console) error {
+	stopHTTP, err := s.listen(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer stopHTTP()
-	if err := s.worker.Start(); err != nil {
-		return fmt.Errorf("start the worker: %w", err)
-	}
-	if err := s.starter.Reconcile(ctx, s.schedules()); err != nil {
+	if err := s.work(); err != nil {
 		return err
 	}
+	schedules, err := s.schedules(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.starter.Reconcile(ctx, schedules); err != nil {
+		return err
+	}
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	loops.Go(func() { s.notify(ctx) })
+	loops.Go(func() { s.forget(ctx) })
 	at := s.file.Temporal.Address
 	var failed <-chan error
 	if s.server != nil {
@@ -135,39 +175,6 @@ func (s *service) serve(ctx context.Context) error {
 	case err := <-failed:
 		return fmt.Errorf("the embedded Temporal server ended: %w", err)
 	}
-}
-
-// listen serves the health of the process.
-func (s *service) listen() (stop func(), err error) {
-	if s.file.Server.Listen == "" {
-		return func() {}, nil
-	}
-	l, err := net.Listen("tcp", s.file.Server.Listen)
-	if err != nil {
-		return nil, &exitError{exitConnection, fmt.Errorf("server.listen %s: %w; choose another address, or \"\" to switch it off", s.file.Server.Listen, err)}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if _, err := s.client.CheckHealth(r.Context(), nil); err != nil {
-			http.Error(w, "temporal is not reachable", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ready")
-	})
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go func() {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("http server ended", zap.Error(err))
-		}
-	}()
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			s.log.Warn("http server did not stop in time", zap.Error(err))
-		}
-	}, nil
 }
 
 func jobIDs(f *config.File) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -22,6 +24,7 @@ import (
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/cycle"
 	"github.com/scimsync/scimsync/engine/store"
+	"github.com/scimsync/scimsync/mapping"
 	"github.com/scimsync/scimsync/workflows"
 	"github.com/scimsync/scimsync/workflows/temporald"
 )
@@ -29,10 +32,13 @@ import (
 // service is a process that works on cycles: the store, the jobs with their connectors, a Temporal
 // client (with the embedded server behind it, unless the configuration names another) and a worker.
 type service struct {
-	file    *config.File
-	log     *zap.Logger
-	store   engine.Store
-	runner  *cycle.Runner
+	file   *config.File
+	log    *zap.Logger
+	store  *store.Store
+	runner *cycle.Runner
+
+	// The Temporal side, see [service.temporal].
+	mu      sync.Mutex
 	server  *temporald.Server // nil with an external one
 	client  client.Client
 	worker  worker.Worker
@@ -78,6 +84,15 @@ func shapes() config.Shapes {
 // open builds everything in the order in which it depends on each other. Close what it returns,
 // also after an error.
 func open(ctx context.Context, f *config.File, lg *zap.Logger) (*service, error) {
+	s, err := openStore(ctx, f, lg)
+	if err != nil {
+		return s, err
+	}
+	return s, s.connect(ctx)
+}
+
+// openStore builds what works without Temporal.
+func openStore(ctx context.Context, f *config.File, lg *zap.Logger) (*service, error) {
 	s := &service{file: f, log: lg}
 	jobs, err := buildJobs(f, lg)
 	if err != nil {
@@ -86,25 +101,33 @@ func open(ctx context.Context, f *config.File, lg *zap.Logger) (*service, error)
 	if err := os.MkdirAll(f.DataDir, 0o700); err != nil {
 		return s, &exitError{exitConnection, fmt.Errorf("dataDir %s: %w; choose a folder that this user can write to", f.DataDir, err)}
 	}
-	if err := s.connect(ctx); err != nil {
-		return s, err
-	}
-	st, err := store.Open(ctx, f.Store.URL, f.DataDir)
-	if err != nil {
+	if s.store, err = store.Open(ctx, f.Store.URL, f.DataDir); err != nil {
 		return s, &exitError{exitConnection, err}
 	}
-	s.store = st
 	s.runner = cycle.New(s.store, jobs, lg.Named("cycle"))
-	s.starter = workflows.Starter{Client: s.client, TaskQueue: f.Temporal.TaskQueue}
-	// The SDK would read and hash the whole binary to name it, a quarter of a second of every start.
-	b := thisBuild()
-	worker.SetBinaryChecksum(b.Version + " " + b.Commit)
-	s.worker = worker.New(s.client, f.Temporal.TaskQueue, worker.Options{
-		WorkerStopTimeout:           5 * time.Second,
-		DisableRegistrationAliasing: true,
-	})
-	workflows.Register(s.worker, &workflows.Activities{Cycles: s.runner})
+	s.runner.Rebuild = func(id engine.JobID, schema string) (*cycle.Job, error) { return rebuildJob(f, id, schema, lg) }
 	return s, nil
+}
+
+// temporal connects and starts the worker unless that was done before: most commands never need it.
+func (s *service) temporal(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.worker != nil {
+		return nil
+	}
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	return s.work()
+}
+
+// work starts the worker.
+func (s *service) work() error {
+	if err := s.worker.Start(); err != nil {
+		return fmt.Errorf("start the worker: %w", err)
+	}
+	return nil
 }
 
 // connect reaches Temporal, and starts the embedded server if the file names none.
@@ -127,6 +150,15 @@ func (s *service) connect(ctx context.Context) error {
 	if s.client, err = client.DialContext(ctx, o); err != nil {
 		return &exitError{exitConnection, fmt.Errorf("temporal.address %s: %w; check the address, the namespace and the credentials", o.HostPort, err)}
 	}
+	s.starter = workflows.Starter{Client: s.client, TaskQueue: s.file.Temporal.TaskQueue}
+	// The SDK would read and hash the whole binary to name it, a quarter of a second of every start.
+	b := thisBuild()
+	worker.SetBinaryChecksum(b.Version + " " + b.Commit)
+	s.worker = worker.New(s.client, s.file.Temporal.TaskQueue, worker.Options{
+		WorkerStopTimeout:           5 * time.Second,
+		DisableRegistrationAliasing: true,
+	})
+	workflows.Register(s.worker, &workflows.Activities{Cycles: s.runner})
 	return nil
 }
 
@@ -178,13 +210,17 @@ func (s *service) close() error {
 	return errors.Join(errs...)
 }
 
-// schedules are the schedules that the configuration asks for.
-func (s *service) schedules() []workflows.Schedule {
+// schedules are the schedules that the configuration asks for, but for jobs that somebody paused.
+func (s *service) schedules(ctx context.Context) ([]workflows.Schedule, error) {
 	var out []workflows.Schedule
 	for _, j := range s.file.Jobs {
-		out = append(out, workflows.Schedule{Job: j.ID, Interval: j.Interval, Paused: !j.Enabled})
+		c, err := s.store.Control(ctx, engine.JobID(j.ID))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, workflows.Schedule{Job: j.ID, Interval: j.Interval, Paused: !j.Enabled || c.Paused || c.Disabled})
 	}
-	return out
+	return out, nil
 }
 
 // buildJobs makes the jobs and their connectors, and reports what is wrong with any of them at once.
@@ -192,11 +228,8 @@ func buildJobs(f *config.File, lg *zap.Logger) (map[engine.JobID]*cycle.Job, err
 	jobs := make(map[engine.JobID]*cycle.Job, len(f.Jobs))
 	var problems config.Problems
 	for _, j := range f.Jobs {
-		job := &cycle.Job{Described: describe(j.Mapping), Job: engine.Job{ID: engine.JobID(j.ID), Scope: engine.Scope(j.Scope), Mapping: j.Mapping, Options: options(j)}}
-		var err1, err2 error
-		job.Source, err1 = newSource(j, lg.With(zap.String("job", j.ID)))
-		job.Target, err2 = newTarget(j, lg.With(zap.String("job", j.ID)))
-		if err := errors.Join(err1, err2); err != nil {
+		job, err := buildJob(j, lg)
+		if err != nil {
 			problems = append(problems, config.AsProblems(err)...)
 		}
 		jobs[job.ID] = job
@@ -205,6 +238,52 @@ func buildJobs(f *config.File, lg *zap.Logger) (map[engine.JobID]*cycle.Job, err
 		return nil, problems
 	}
 	return jobs, nil
+}
+
+// buildJob makes one job and its connectors.
+func buildJob(j config.Job, lg *zap.Logger) (*cycle.Job, error) {
+	job := &cycle.Job{Described: describe(j.Mapping), Job: engine.Job{ID: engine.JobID(j.ID), Scope: engine.Scope(j.Scope), Mapping: j.Mapping, Options: options(j)}}
+	var err1, err2 error
+	job.Source, err1 = newSource(j, lg.With(zap.String("job", j.ID)))
+	job.Target, err2 = newTarget(j, lg.With(zap.String("job", j.ID)))
+	return job, errors.Join(err1, err2)
+}
+
+// rebuildJob makes a job with a schema that was saved for it in place of the mapping of the file, "" for the latter.
+func rebuildJob(f *config.File, id engine.JobID, schema string, lg *zap.Logger) (*cycle.Job, error) {
+	i := slices.IndexFunc(f.Jobs, func(j config.Job) bool { return j.ID == string(id) })
+	if i < 0 {
+		return nil, fmt.Errorf("job %s is not in the configuration", id)
+	}
+	j := f.Jobs[i]
+	if schema != "" {
+		m, err := mappingOf([]byte(schema))
+		if err != nil {
+			return nil, err
+		}
+		j.Mapping = m
+	}
+	job, err := buildJob(j, lg)
+	if err != nil {
+		return nil, err
+	}
+	job.Schema = schema
+	return job, nil
+}
+
+// mappingOf reads a synchronization schema. The error names everything that cannot be honoured.
+func mappingOf(schema []byte) (mapping.Mapping, error) {
+	s, found := mapping.LoadSchema(schema)
+	if s != nil {
+		return s.Mapping(), nil
+	}
+	var errs []error
+	for _, d := range found {
+		if d.Severity == mapping.SeverityError {
+			errs = append(errs, fmt.Errorf("%s at %s: %s", d.Code, cmp.Or(d.Pointer, "/"), d.Message))
+		}
+	}
+	return mapping.Mapping{}, errors.Join(errs...)
 }
 
 // newSource builds the source of a job: the list of all kinds of source there are.

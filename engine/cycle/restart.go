@@ -2,6 +2,8 @@ package cycle
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/scimsync/scimsync/engine"
@@ -97,4 +99,32 @@ func (r *Runner) Quarantine(ctx context.Context, id engine.JobID, comment string
 		return nil
 	})
 	return err
+}
+
+// Judge gives a verdict about held deletions and, by group id, held membership removals. An approval is good for
+// [ApprovalLasts] and for what is listed, nothing else. It returns how many were judged.
+func (r *Runner) Judge(ctx context.Context, id engine.JobID, v engine.Verdict, about []engine.Judged, removals map[string][]engine.Ref, by, comment string) (int, error) {
+	now := r.Now().UTC()
+	var until time.Time
+	if v == engine.Approved {
+		until = now.Add(ApprovalLasts)
+	}
+	n := 0
+	for chunk := range slices.Chunk(about, BatchSize) {
+		judged, err := r.Store.Judge(ctx, id, chunk, v, now, until, by, comment)
+		n += judged
+		if err != nil {
+			return n, err
+		}
+	}
+	for _, group := range slices.Sorted(maps.Keys(removals)) {
+		judged, err := r.Store.JudgeRemovals(ctx, id, group, removals[group], v)
+		if err != nil {
+			return n, err
+		}
+		if judged > 0 {
+			n++
+		}
+	}
+	return n, nil
 }
