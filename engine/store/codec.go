@@ -27,6 +27,34 @@ func fromMicros(us int64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
+// times writes a list of times; none is null.
+func times(list []time.Time) any {
+	if len(list) == 0 {
+		return nil
+	}
+	b := []byte{'['}
+	for i, t := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, micros(t), 10)
+	}
+	return string(append(b, ']'))
+}
+
+// readTimes is the inverse of times.
+func readTimes(text string) ([]time.Time, error) {
+	var all []int64
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return nil, fmt.Errorf("list of times: %w", err)
+	}
+	list := make([]time.Time, len(all))
+	for i, us := range all {
+		list[i] = fromMicros(us)
+	}
+	return list, nil
+}
+
 func flag(b bool) int64 {
 	if b {
 		return 1

@@ -9,7 +9,7 @@ import (
 )
 
 // copied are the tables with what a job knows. What it did, its log and its cycles, is not among them.
-var copied = []string{"feeds", "objects", "edges", "assignments", "changes", "links", "job_state"}
+var copied = []string{"feeds", "objects", "edges", "assignments", "changes", "links", "job_state", "job_control"}
 
 // copyRows is the number of rows of one transaction of a copy.
 const copyRows = 1000
@@ -24,7 +24,11 @@ func (s *Store) CopyJob(ctx context.Context, j engine.JobID, to *Store) error {
 				return fmt.Errorf("table %s: %w", table, err)
 			}
 		}
-		return nil
+		// Who works on a change here does not work on its copy.
+		return to.write(ctx, j, "give up reservations", func(ctx context.Context, t tx) error {
+			_, err := t.exec(ctx, "UPDATE changes SET owner = '', owner_until = 0 WHERE job = ? AND owner <> ''", t.job)
+			return err
+		})
 	})
 }
 

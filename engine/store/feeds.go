@@ -21,8 +21,8 @@ func (s *Store) FeedState(ctx context.Context, j engine.JobID, f engine.Feed) (e
 
 func feedState(ctx context.Context, t tx, f engine.Feed) (state engine.FeedState, found bool, err error) {
 	var at int64
-	found, err = t.one(ctx, []any{&state.Watermark, &at, &state.Cursor, &state.Open, &state.Full, &state.Generation, &state.Pages, &state.Selection},
-		"SELECT watermark, watermark_at, cursor, is_open, full_read, generation, pages, selection FROM feeds WHERE job = ? AND feed = ?",
+	found, err = t.one(ctx, []any{&state.Watermark, &at, &state.Cursor, &state.Open, &state.Full, &state.Generation, &state.Pages, &state.Selection, &state.Suspect},
+		"SELECT watermark, watermark_at, cursor, is_open, full_read, generation, pages, selection, suspect FROM feeds WHERE job = ? AND feed = ?",
 		t.job, string(f))
 	state.WatermarkAt = fromMicros(at)
 	return state, found, err
@@ -35,14 +35,14 @@ func (s *Store) OpenRound(ctx context.Context, j engine.JobID, f engine.Feed, fu
 		if state, _, err = feedState(ctx, t, f); err != nil {
 			return err
 		}
-		state.Open, state.Full, state.Cursor, state.Pages = true, full, "", 0
+		state.Open, state.Full, state.Cursor, state.Pages, state.Suspect = true, full, "", 0, false
 		if full {
 			state.Generation++
 			state.Selection = selection
 		}
 		_, err = t.exec(ctx, `INSERT INTO feeds (job, feed, is_open, full_read, generation, selection) VALUES (?, ?, 1, ?, ?, ?)
 			ON CONFLICT (job, feed) DO UPDATE SET is_open = 1, full_read = excluded.full_read, generation = excluded.generation,
-				selection = excluded.selection, cursor = '', pages = 0`,
+				selection = excluded.selection, cursor = '', pages = 0, suspect = 0`,
 			t.job, string(f), flag(full), state.Generation, state.Selection)
 		return err
 	})
@@ -84,8 +84,53 @@ func (s *Store) CountObjects(ctx context.Context, j engine.JobID, k engine.Kind,
 // errNoRound says that a page or a watermark came for a round that is not open.
 var errNoRound = errors.New("no round of this feed is open, or a newer one was begun; read the feed's state and go on from there")
 
+// errSuspect says that a round is not to be believed, so that no watermark comes of it.
+var errSuspect = errors.New("the round is marked as not to be believed, so it does not end and its watermark is not kept; begin the round anew")
+
+// MarkSuspect implements [engine.Holds]. Marking a round again changes nothing.
+func (s *Store) MarkSuspect(ctx context.Context, j engine.JobID, f engine.Feed) error {
+	return s.write(ctx, j, "mark feed "+string(f)+" as suspect", func(ctx context.Context, t tx) error {
+		state, _, err := feedState(ctx, t, f)
+		if err != nil || state.Open && state.Suspect {
+			return err
+		}
+		if !state.Open || !state.Full {
+			return errNoRound
+		}
+		if _, err := t.exec(ctx, "UPDATE feeds SET suspect = 1 WHERE job = ? AND feed = ?", t.job, string(f)); err != nil {
+			return err
+		}
+		k, tells := kindOf(f)
+		if !tells {
+			return nil
+		}
+		return t.enqueueSelect(ctx, `SELECT o.kind, o.id FROM links l CROSS JOIN objects o
+			WHERE l.job = ? AND l.kind = ? AND o.job = l.job AND o.kind = l.kind AND o.id = l.id AND o.state = 'active' AND o.generation <> ?`,
+			t.job, string(k), state.Generation)
+	})
+}
+
+// kindOf returns the kind of object that a feed tells about; assignments tell about none.
+func kindOf(f engine.Feed) (k engine.Kind, tells bool) {
+	switch f {
+	case engine.FeedUsers:
+		return engine.User, true
+	case engine.FeedGroups:
+		return engine.Group, true
+	}
+	return "", false
+}
+
+// feedOf is the feed that tells about a kind of object.
+func feedOf(k engine.Kind) engine.Feed {
+	if k == engine.Group {
+		return engine.FeedGroups
+	}
+	return engine.FeedUsers
+}
+
 // CloseRound implements [engine.Feeds]. Closing a closed round again with the same watermark changes
-// nothing.
+// nothing. A suspect round is not closed.
 func (s *Store) CloseRound(ctx context.Context, j engine.JobID, f engine.Feed, watermark engine.Cursor) error {
 	return s.write(ctx, j, "close round of feed "+string(f), func(ctx context.Context, t tx) error {
 		state, _, err := feedState(ctx, t, f)
@@ -97,6 +142,9 @@ func (s *Store) CloseRound(ctx context.Context, j engine.JobID, f engine.Feed, w
 				return nil
 			}
 			return errNoRound
+		}
+		if state.Suspect {
+			return errSuspect
 		}
 		if state.Full {
 			if err := sweep(ctx, t, f, state.Generation); err != nil {
@@ -113,13 +161,31 @@ func (s *Store) CloseRound(ctx context.Context, j engine.JobID, f engine.Feed, w
 func sweep(ctx context.Context, t tx, f engine.Feed, generation int64) error {
 	switch f {
 	case engine.FeedGroups:
-		return sweepEdges(ctx, t, engine.Member, engine.Group, generation)
+		return sweepMembers(ctx, t, generation)
 	case engine.FeedUsers:
 		return sweepEdges(ctx, t, engine.Manager, engine.User, generation)
 	case engine.FeedAssignments:
 		return sweepAssignments(ctx, t, generation)
 	}
 	return fmt.Errorf("there is no feed %q", f)
+}
+
+// sweepMembers removes the members of groups. A job has its members as Direct edges, from which its Member
+// edges are derived, or as Member edges alone: what it has is what this round told. After a round of Direct
+// edges the derived ones are the business of Expand. After any other the Direct and derived edges of a job that
+// expanded nested groups before go with the rest: the change of that option asks for a full read. A round that told
+// of no members at all may be of either sort: nothing is left to derive edges of the groups that it contained from.
+func sweepMembers(ctx context.Context, t tx, generation int64) error {
+	if err := sweepEdges(ctx, t, engine.Direct, engine.Group, generation); err != nil {
+		return err
+	}
+	var one int
+	direct, err := t.one(ctx, []any{&one}, "SELECT 1 FROM edges WHERE job = ? AND rel = ? AND want = 1 AND generation = ? LIMIT 1",
+		t.job, string(engine.Direct), generation)
+	if err != nil || direct {
+		return err
+	}
+	return sweepEdges(ctx, t, engine.Member, engine.Group, generation)
 }
 
 // sweepEdges removes the edges that objects seen in this generation no longer have. The users that
@@ -163,7 +229,12 @@ func sweepAssignments(ctx context.Context, t tx, generation int64) error {
 // bring a watermark back.
 func (s *Store) ForgetWatermarks(ctx context.Context, j engine.JobID) error {
 	return s.write(ctx, j, "forget watermarks", func(ctx context.Context, t tx) error {
-		_, err := t.exec(ctx, "UPDATE feeds SET watermark = '', watermark_at = 0, cursor = '', is_open = 0 WHERE job = ?", t.job)
+		_, err := t.exec(ctx, "UPDATE feeds SET watermark = '', watermark_at = 0, cursor = '', is_open = 0, suspect = 0 WHERE job = ?", t.job)
+		if err != nil {
+			return err
+		}
+		// A restart tries what people chose to ignore, too.
+		_, err = t.exec(ctx, "UPDATE edges SET due = 0, failure = NULL WHERE job = ? AND failure IS NOT NULL AND failure = ''", t.job)
 		return err
 	})
 }

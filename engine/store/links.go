@@ -10,18 +10,18 @@ import (
 )
 
 const linkColumns = `l.id, l.target_id, l.state, l.matched_by, l.name, l.disabled, l.recycled, l.verify, l.exported,
-	l.created_at, l.updated_at, l.last_cycle, l.last_bucket`
+	l.created_at, l.updated_at, l.last_cycle, l.last_bucket, l.delete_at, l.left_reason, l.recreated`
 
 // linkRow is a row of links, or of nulls where an outer join found none.
 type linkRow struct {
-	id, target, state, matched, name, exported, cycle, bucket sql.NullString
-	disabled, recycled, verify                                sql.NullBool
-	created, updated                                          sql.NullInt64
+	id, target, state, matched, name, exported, cycle, bucket, left, recreated sql.NullString
+	disabled, recycled, verify                                                 sql.NullBool
+	created, updated, deleteAt                                                 sql.NullInt64
 }
 
 func (l *linkRow) dest() []any {
 	return []any{&l.id, &l.target, &l.state, &l.matched, &l.name, &l.disabled, &l.recycled, &l.verify, &l.exported,
-		&l.created, &l.updated, &l.cycle, &l.bucket}
+		&l.created, &l.updated, &l.cycle, &l.bucket, &l.deleteAt, &l.left, &l.recreated}
 }
 
 func (l *linkRow) link(k engine.Kind) (engine.Link, error) {
@@ -31,8 +31,14 @@ func (l *linkRow) link(k engine.Kind) (engine.Link, error) {
 		Disabled: l.disabled.Bool, Recycled: l.recycled.Bool, Verify: l.verify.Bool,
 		CreatedAt: fromMicros(l.created.Int64), UpdatedAt: fromMicros(l.updated.Int64),
 		LastCycle: engine.CycleID(l.cycle.String), LastBucket: l.bucket.String,
+		DeleteAt: fromMicros(l.deleteAt.Int64), Left: engine.Reason(l.left.String),
 	}
 	var err error
+	if l.recreated.Valid {
+		if link.Recreated, err = readTimes(l.recreated.String); err != nil {
+			return link, err
+		}
+	}
 	if l.exported.Valid {
 		link.Exported, err = decode(l.exported.String)
 	}
@@ -41,12 +47,13 @@ func (l *linkRow) link(k engine.Kind) (engine.Link, error) {
 
 var putLinks = &bulk{
 	head: `INSERT INTO links (job, kind, id, target_id, state, matched_by, name, disabled, recycled, verify, exported,
-		created_at, updated_at, last_cycle, last_bucket) VALUES `,
-	row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", width: 15,
+		created_at, updated_at, last_cycle, last_bucket, delete_at, left_reason, recreated) VALUES `,
+	row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", width: 18,
 	tail: ` ON CONFLICT (job, kind, id) DO UPDATE SET target_id = excluded.target_id, state = excluded.state,
 		matched_by = excluded.matched_by, name = excluded.name, disabled = excluded.disabled, recycled = excluded.recycled,
 		verify = excluded.verify, exported = excluded.exported, created_at = excluded.created_at, updated_at = excluded.updated_at,
-		last_cycle = excluded.last_cycle, last_bucket = excluded.last_bucket`,
+		last_cycle = excluded.last_cycle, last_bucket = excluded.last_bucket,
+		delete_at = excluded.delete_at, left_reason = excluded.left_reason, recreated = excluded.recreated`,
 }
 
 // appendLink appends the row of a link. Times that are not set become the present.
@@ -67,7 +74,8 @@ func appendLink(args []any, t tx, l engine.Link) ([]any, error) {
 		updated = t.now
 	}
 	return append(args, t.job, string(l.Kind), l.ID, l.TargetID, string(l.State), l.MatchedBy, clean(l.Name),
-		flag(l.Disabled), flag(l.Recycled), flag(l.Verify), exported, created, updated, string(l.LastCycle), l.LastBucket), nil
+		flag(l.Disabled), flag(l.Recycled), flag(l.Verify), exported, created, updated, string(l.LastCycle), l.LastBucket,
+		micros(l.DeleteAt), string(l.Left), times(l.Recreated)), nil
 }
 
 // storeLinks writes rows of appendLink.

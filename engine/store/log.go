@@ -12,8 +12,8 @@ import (
 )
 
 var insertLog = &bulk{
-	head: "INSERT INTO log (job, cycle, at, action, status, source_id, target_id, names, entry) VALUES ",
-	row:  "(?, ?, ?, ?, ?, ?, ?, ?, ?)", width: 9,
+	head: "INSERT INTO log (job, cycle, at, action, status, kind, code, source_id, target_id, names, entry) VALUES ",
+	row:  "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", width: 11,
 }
 
 // entryDoc is the part of a log row that nobody searches by.
@@ -22,17 +22,17 @@ type entryDoc struct {
 	Reason     engine.Reason         `json:"reason,omitempty"`
 	Source     string                `json:"source,omitempty"` // name
 	Target     string                `json:"target,omitempty"` // name
-	Kind       engine.Kind           `json:"kind,omitempty"`
-	Code       engine.Code           `json:"code,omitempty"`
 	HTTPStatus int                   `json:"httpStatus,omitempty"`
 	Detail     string                `json:"detail,omitempty"`
 	Changes    []engine.LoggedChange `json:"changes,omitempty"`
 	Duration   time.Duration         `json:"duration,omitempty"` // nanoseconds
+	By         string                `json:"by,omitempty"`
+	MatchedBy  string                `json:"matchedBy,omitempty"`
 }
 
 // appendEntry appends the row of an entry. A time that is not set becomes the present.
 func appendEntry(args []any, t tx, c engine.CycleID, e engine.LogEntry) ([]any, error) {
-	doc, err := json.Marshal(entryDoc{e.Rule, e.Reason, e.Source.Name, e.Target.Name, e.Kind, e.Code, e.HTTPStatus, e.Detail, e.Changes, e.Duration})
+	doc, err := json.Marshal(entryDoc{e.Rule, e.Reason, e.Source.Name, e.Target.Name, e.HTTPStatus, e.Detail, e.Changes, e.Duration, e.By, e.MatchedBy})
 	if err != nil {
 		return nil, fmt.Errorf("log row of a %s: %w", e.Kind, err)
 	}
@@ -40,7 +40,7 @@ func appendEntry(args []any, t tx, c engine.CycleID, e engine.LogEntry) ([]any, 
 	if at == 0 {
 		at = t.now
 	}
-	return append(args, t.job, string(c), at, string(e.Action), string(e.Status), e.Source.ID, e.Target.ID,
+	return append(args, t.job, string(c), at, string(e.Action), string(e.Status), string(e.Kind), clean(string(e.Code)), e.Source.ID, e.Target.ID,
 		searchable(e.Source.Name, e.Target.Name), string(doc)), nil
 }
 
@@ -55,9 +55,9 @@ func searchable(a, b string) string {
 
 var likeEscape = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
 
-// Entries implements [engine.Log].
+// Entries implements [engine.Log]. Since is the first moment that is selected, Until the first that is not any more.
 func (s *Store) Entries(ctx context.Context, j engine.JobID, f engine.LogFilter) ([]engine.LogEntry, error) {
-	query := "SELECT id, cycle, at, action, status, source_id, target_id, entry FROM log WHERE job = ?"
+	query := "SELECT id, cycle, at, action, status, kind, code, source_id, target_id, entry FROM log WHERE job = ?"
 	args := []any{string(j)}
 	where := func(condition string, values ...any) {
 		query += " AND " + condition
@@ -77,12 +77,28 @@ func (s *Store) Entries(ctx context.Context, j engine.JobID, f engine.LogFilter)
 		where(`(source_id = ? OR target_id = ? OR names LIKE ? ESCAPE '\')`,
 			subject, subject, "%"+likeEscape.Replace(strings.ToLower(subject))+"%")
 	}
-	if !f.Since.IsZero() {
-		// Rows are nearly in the order of their times: the index leads to the first, the log is read from there.
-		where("at >= ? AND id >= (SELECT min(id) FROM log WHERE job = ? AND at >= ?)", micros(f.Since), string(j), micros(f.Since))
+	if f.Kind != "" {
+		where("kind = ?", string(f.Kind))
+	}
+	if f.Code != "" {
+		where("code = ? AND code <> ''", string(f.Code)) // the index has rows with a code
+	}
+	if f.ID != 0 {
+		where("id = ?", f.ID)
+	}
+	if f.Source != "" {
+		where("source_id = ?", f.Source)
+	}
+	if f.Target != "" {
+		where("target_id = ?", f.Target)
+	}
+	within(f, string(j), where)
+	order, beyond := " ORDER BY id", "id > ?"
+	if f.Newest {
+		order, beyond = " ORDER BY id DESC", "id < ?"
 	}
 	if f.AfterID > 0 {
-		where("id > ?", f.AfterID)
+		where(beyond, f.AfterID)
 	}
 	limit := f.Limit
 	if limit <= 0 {
@@ -95,16 +111,32 @@ func (s *Store) Entries(ctx context.Context, j engine.JobID, f engine.LogFilter)
 			e.Job = j
 			list = append(list, e)
 			return err
-		}, query+" ORDER BY id LIMIT ?", append(args, limit)...)
+		}, query+order+" LIMIT ?", append(args, limit)...)
 	})
 	return list, err
+}
+
+// within adds the conditions on time. Rows are nearly in the order of their times: the index leads to the ends of
+// the span, the log is read between them.
+func within(f engine.LogFilter, job string, where func(condition string, values ...any)) {
+	since, until := micros(f.Since), micros(f.Until)
+	switch {
+	case since != 0 && until != 0:
+		const span = "FROM log WHERE job = ? AND at >= ? AND at < ?)"
+		where("at >= ? AND at < ? AND id >= (SELECT min(id) "+span+" AND id <= (SELECT max(id) "+span,
+			since, until, job, since, until, job, since, until)
+	case since != 0:
+		where("at >= ? AND id >= (SELECT min(id) FROM log WHERE job = ? AND at >= ?)", since, job, since)
+	case until != 0:
+		where("at < ?", until)
+	}
 }
 
 func scanEntry(r *sql.Rows) (engine.LogEntry, error) {
 	var e engine.LogEntry
 	var at int64
 	var text string
-	if err := r.Scan(&e.ID, &e.Cycle, &at, &e.Action, &e.Status, &e.Source.ID, &e.Target.ID, &text); err != nil {
+	if err := r.Scan(&e.ID, &e.Cycle, &at, &e.Action, &e.Status, &e.Kind, &e.Code, &e.Source.ID, &e.Target.ID, &text); err != nil {
 		return e, err
 	}
 	var doc entryDoc
@@ -116,7 +148,7 @@ func scanEntry(r *sql.Rows) (engine.LogEntry, error) {
 	for i := range doc.Changes {
 		doc.Changes[i].Old, doc.Changes[i].New = plain(doc.Changes[i].Old), plain(doc.Changes[i].New)
 	}
-	e.At, e.Rule, e.Reason, e.Kind, e.Code = fromMicros(at), doc.Rule, doc.Reason, doc.Kind, doc.Code
+	e.At, e.Rule, e.Reason, e.By, e.MatchedBy = fromMicros(at), doc.Rule, doc.Reason, doc.By, doc.MatchedBy
 	e.HTTPStatus, e.Detail, e.Changes, e.Duration = doc.HTTPStatus, doc.Detail, doc.Changes, doc.Duration
 	e.Source.Name, e.Target.Name = doc.Source, doc.Target
 	return e, nil

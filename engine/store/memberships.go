@@ -14,6 +14,9 @@ import (
 // no longer managed.
 const exportable = "l.state IN ('managed', 'suspended')"
 
+// up says of an edge e that it is up for export at a time: it waits, no guard holds it, and it did not fail or is due again.
+const up = "e.waiting = 1 AND e.hold IN (0, 2) AND e.due <= ?"
+
 // Holders implements [engine.Memberships].
 func (s *Store) Holders(ctx context.Context, j engine.JobID, rel engine.Relation, after string, limit int) ([]engine.Holder, error) {
 	k, err := origin(rel)
@@ -30,8 +33,8 @@ func (s *Store) Holders(ctx context.Context, j engine.JobID, rel engine.Relation
 			ids = append(ids, id)
 			return err
 		}, `SELECT e.from_id FROM edges e CROSS JOIN links l
-			WHERE e.job = ? AND e.rel = ? AND e.waiting = 1 AND e.from_id > ? AND l.job = e.job AND l.kind = ? AND l.id = e.from_id AND `+exportable+`
-			GROUP BY e.from_id ORDER BY e.from_id LIMIT ?`, t.job, string(rel), after, string(k), limit)
+			WHERE e.job = ? AND e.rel = ? AND e.from_id > ? AND `+up+` AND l.job = e.job AND l.kind = ? AND l.id = e.from_id AND `+exportable+`
+			GROUP BY e.from_id ORDER BY e.from_id LIMIT ?`, t.job, string(rel), after, t.now, string(k), limit)
 		if err != nil {
 			return err
 		}
@@ -45,27 +48,46 @@ func (s *Store) Holders(ctx context.Context, j engine.JobID, rel engine.Relation
 
 // Waiting implements [engine.Memberships].
 func (s *Store) Waiting(ctx context.Context, j engine.JobID, from engine.Ref, rel engine.Relation, after string, limit int) ([]engine.Membership, error) {
-	if k, err := origin(rel); err != nil || k != from.Kind {
-		return nil, fmt.Errorf("store: job %s: no edges of relation %q start from a %s", j, rel, from.Kind)
+	if err := startsFrom(j, from, rel); err != nil {
+		return nil, err
 	}
 	var list []engine.Membership
 	err := s.read(ctx, j, "list waiting references", func(ctx context.Context, t tx) error {
-		return t.each(ctx, func(r *sql.Rows) error {
-			var m engine.Membership
-			var target, state sql.NullString
-			err := r.Scan(&m.To.Kind, &m.To.ID, &m.Want, &m.Have, &target, &state)
-			m.TargetID, m.State = target.String, engine.LinkState(state.String)
-			list = append(list, m)
-			return err
-		}, `SELECT e.to_kind, e.to_id, e.want, e.have, l.target_id, l.state
-			FROM edges e LEFT JOIN links l ON l.job = e.job AND l.kind = e.to_kind AND l.id = e.to_id
-			WHERE e.job = ? AND e.rel = ? AND e.from_id = ? AND e.waiting = 1 AND e.to_id > ?
-			ORDER BY e.to_id, e.to_kind LIMIT ?`, t.job, string(rel), from.ID, after, limit+1)
+		return t.each(ctx, scanMemberships(&list), membershipsOf+" AND e.to_id > ? AND "+up+" ORDER BY e.to_id, e.to_kind LIMIT ?",
+			t.job, string(rel), from.ID, after, t.now, limit+1)
 	})
 	if len(list) > limit {
 		list = wholeIDs(list, limit)
 	}
 	return list, err
+}
+
+func startsFrom(j engine.JobID, from engine.Ref, rel engine.Relation) error {
+	if k, err := origin(rel); err != nil || k != from.Kind {
+		return fmt.Errorf("store: job %s: no edges of relation %q start from a %s", j, rel, from.Kind)
+	}
+	return nil
+}
+
+// membershipsOf selects edges of one object, for scanMemberships.
+const membershipsOf = `SELECT e.to_kind, e.to_id, e.want, e.have, e.due, e.failure, l.target_id, l.state
+	FROM edges e LEFT JOIN links l ON l.job = e.job AND l.kind = e.to_kind AND l.id = e.to_id
+	WHERE e.job = ? AND e.rel = ? AND e.from_id = ?`
+
+func scanMemberships(list *[]engine.Membership) func(*sql.Rows) error {
+	return func(r *sql.Rows) error {
+		var m engine.Membership
+		var due int64
+		var failure, target, state sql.NullString
+		err := r.Scan(&m.To.Kind, &m.To.ID, &m.Want, &m.Have, &due, &failure, &target, &state)
+		if err != nil {
+			return err
+		}
+		m.TargetID, m.State = target.String, engine.LinkState(state.String)
+		m.Escrow, err = readFailure(failure.String, due)
+		*list = append(*list, m)
+		return err
+	}
 }
 
 // wholeIDs cuts a list of limit+1 edges down to limit so that the next page, which begins after an
@@ -82,31 +104,32 @@ func wholeIDs(list []engine.Membership, limit int) []engine.Membership {
 var addedEdges = &bulk{
 	head: "INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, generation) VALUES ",
 	row:  "(?, ?, ?, ?, ?, 0, 1, 1, 0)", width: 5,
-	tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET have = 1, waiting = CASE WHEN edges.want = 1 THEN 0 ELSE 1 END
+	tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET have = 1, waiting = CASE WHEN edges.want = 1 THEN 0 ELSE 1 END,
+			due = 0, failure = NULL
 		WHERE edges.have = 0 OR edges.want = 1 AND edges.waiting = 1`,
 }
 
 const (
 	droppedEdges  = "DELETE FROM edges WHERE want = 0 AND " + ofOrigin
-	returnedEdges = "UPDATE edges SET have = 0, waiting = 1 WHERE have = 1 AND " + ofOrigin
+	returnedEdges = "UPDATE edges SET have = 0, waiting = 1, due = 0, failure = NULL WHERE have = 1 AND " + ofOrigin
 	retriedEdges  = "UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND " + ofOrigin
 	// Unless the other end was linked meanwhile: nobody would wake the edge again.
-	asleepEdges = `UPDATE edges SET waiting = 0 WHERE waiting = 1 AND NOT EXISTS (SELECT 1 FROM links l
+	asleepEdges = `UPDATE edges SET waiting = 0, due = 0, failure = NULL WHERE waiting = 1 AND NOT EXISTS (SELECT 1 FROM links l
 		WHERE l.job = edges.job AND l.kind = edges.to_kind AND l.id = edges.to_id AND ` + exportable + `) AND ` + ofOrigin
 )
 
 // SettleEdges implements [engine.Memberships]. When none of the edges that are settled is still open,
 // the call repeats an earlier one and neither counts nor logs.
 func (s *Store) SettleEdges(ctx context.Context, j engine.JobID, c engine.CycleID, e engine.EdgesSettled) error {
-	if k, err := origin(e.Relation); err != nil || k != e.From.Kind {
-		return fmt.Errorf("store: job %s: no edges of relation %q start from a %s", j, e.Relation, e.From.Kind)
+	if err := startsFrom(j, e.From, e.Relation); err != nil {
+		return err
 	}
 	return s.write(ctx, j, "settle references", func(ctx context.Context, t tx) error {
 		changed, err := settleEdges(ctx, t, e)
 		if err != nil {
 			return err
 		}
-		if changed == 0 && len(e.Added)+len(e.Removed)+len(e.Asleep) > 0 {
+		if changed == 0 && len(e.Added)+len(e.Removed)+len(e.Asleep)+len(e.Failed) > 0 {
 			return nil
 		}
 		counts := engine.Counts{}
@@ -157,7 +180,8 @@ func settleEdges(ctx context.Context, t tx, e engine.EdgesSettled) (changed int6
 			}
 		}
 	}
-	return changed, nil
+	err = failEdges(t, e, count)
+	return changed, err
 }
 
 // settleHolder stores the link of the holder and counts it as updated, unless this cycle counted it

@@ -104,7 +104,7 @@ func markSeen(ctx context.Context, t tx, refs []engine.Ref, generation int64) er
 // origin returns the kind of object that a relation starts from.
 func origin(rel engine.Relation) (engine.Kind, error) {
 	switch rel {
-	case engine.Member:
+	case engine.Member, engine.Direct:
 		return engine.Group, nil
 	case engine.Manager:
 		return engine.User, nil
@@ -113,18 +113,24 @@ func origin(rel engine.Relation) (engine.Kind, error) {
 }
 
 // New edges wait to be exported if what they start from is linked. Else they sleep: linking it wakes them.
-// A directory has many groups that no job exports, and their edges are none of a cycle's business.
+// A directory has many groups that no job exports, and their edges are none of a cycle's business. Direct
+// edges sleep forever: only what is derived from them is exported.
 var awakeEdges, sleepingEdges = insertEdges("1"), insertEdges("0")
 
 func insertEdges(waiting string) *bulk {
 	return &bulk{
 		head: "INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, generation) VALUES ",
-		row:  "(?, ?, ?, ?, ?, 1, 0, " + waiting + ", ?)", width: 6,
-		tail: ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET generation = excluded.generation, want = 1,
-			waiting = CASE WHEN edges.want = 0 THEN excluded.waiting ELSE edges.waiting END
-			WHERE edges.want = 0 OR edges.generation <> excluded.generation`,
+		row:  "(?, ?, ?, ?, ?, 1, 0, " + waiting + ", ?)", width: 6, tail: edgeTold,
 	}
 }
+
+// edgeTold is what becomes of an edge that is known and told again. What was said about its removal and how that
+// failed is over; so is having ignored its failure.
+const edgeTold = ` ON CONFLICT (job, rel, from_id, to_id, to_kind) DO UPDATE SET generation = excluded.generation, want = 1,
+	waiting = CASE WHEN edges.want = 0 THEN excluded.waiting ELSE edges.waiting END, hold = 0,
+	due = CASE WHEN edges.want = 0 OR edges.failure = '' THEN 0 ELSE edges.due END,
+	failure = CASE WHEN edges.want = 0 OR edges.failure = '' THEN NULL ELSE edges.failure END
+	WHERE edges.want = 0 OR edges.generation <> excluded.generation OR edges.failure = ''`
 
 // Edges are named by where they start and the list of where they lead, which both databases find in the
 // primary key; lists of pairs SQLite does not.
@@ -139,12 +145,12 @@ const (
 // where both ends are linked, a request may have been sent by a process that did not live to record
 // it. Removing what is not there does no harm. The rest was never exported and is forgotten.
 const (
-	unwant = `UPDATE edges SET want = 0, have = 1, waiting = 1 WHERE want = 1 AND (have = 1 OR ` + originLinked + `
+	unwant = `UPDATE edges SET want = 0, have = 1, waiting = 1, ` + noFailure + ` WHERE want = 1 AND (have = 1 OR ` + originLinked + `
 		AND EXISTS (SELECT 1 FROM links l WHERE l.job = edges.job AND l.kind = edges.to_kind AND l.id = edges.to_id)) AND `
 	deleteRest = "DELETE FROM edges WHERE want = 1 AND have = 0 AND "
 
 	originLinked = `EXISTS (SELECT 1 FROM links l WHERE l.job = edges.job AND l.id = edges.from_id
-		AND l.kind = CASE edges.rel WHEN 'member' THEN 'group' ELSE 'user' END)`
+		AND l.kind = CASE edges.rel WHEN 'member' THEN 'group' WHEN 'manager' THEN 'user' END)`
 )
 
 // bundle is the edges of one relation from one object to objects of one kind.
@@ -203,7 +209,7 @@ func saveEdges(ctx context.Context, t tx, edges []engine.Edge, generation int64,
 			remove[b] = append(remove[b], e.To.ID)
 		} else {
 			add := &asleep
-			if linked[e.From.Kind][e.From.ID] {
+			if linked[e.From.Kind][e.From.ID] && e.Relation != engine.Direct {
 				add = &awake
 			}
 			*add = append(*add, t.job, string(e.Relation), e.From.ID, string(e.To.Kind), e.To.ID, generation)

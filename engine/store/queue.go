@@ -5,13 +5,15 @@ import (
 	"database/sql"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/scimsync/scimsync/engine"
 )
 
 // requeue is what queueing does to a change that is queued already, in whatever state: it is to be
-// decided anew, with a revision that outlives the outcome of the old one. Its failures are kept.
+// decided anew, with a revision that outlives the outcome of the old one. Its failures are kept, and what guards
+// said about it, and who has reserved it.
 const requeue = ` ON CONFLICT (job, kind, id) DO UPDATE SET state = 'queued', seq = NULL,
 	rev = CASE WHEN excluded.rev > changes.rev THEN excluded.rev ELSE changes.rev + 1 END`
 
@@ -68,7 +70,7 @@ func (s *Store) EnqueueAll(ctx context.Context, j engine.JobID, all bool) error 
 func (s *Store) Undecided(ctx context.Context, j engine.JobID, k engine.Kind, now time.Time, after string, limit int) ([]engine.Queued, error) {
 	var list []engine.Queued
 	err := s.read(ctx, j, "read undecided changes", func(ctx context.Context, t tx) (err error) {
-		const due = "c.job = ? AND c.kind = ? AND c.id > ? AND (c.state = 'queued' OR c.state = 'escrow' AND c.due <= ?)"
+		const due = "c.job = ? AND c.kind = ? AND c.id > ? AND (c.state IN ('queued', 'held') OR c.state IN ('escrow', 'later') AND c.due <= ?)"
 		args := []any{t.job, string(k), after, micros(now)}
 		if list, err = loadChanges(ctx, t, k, due+" ORDER BY c.id LIMIT ?", append(args, limit)...); err != nil || len(list) == 0 {
 			return err
@@ -92,7 +94,29 @@ func (s *Store) Ready(ctx context.Context, j engine.JobID, k engine.Kind, from, 
 	return list, err
 }
 
-const changeColumns = "c.id, c.seq, c.rev, c.state, c.verify_first, c.attempts, c.first_failure, c.last_failure, c.due, c.code, c.status, c.detail"
+// Changes implements [engine.Queue]. No states means any.
+func (s *Store) Changes(ctx context.Context, j engine.JobID, k engine.Kind, states []engine.ChangeState, after string, limit int) ([]engine.Queued, error) {
+	where := "c.job = ? AND c.kind = ? AND c.id > ?"
+	args := []any{string(j), string(k), after}
+	if len(states) > 0 {
+		where += " AND c.state IN (?" + strings.Repeat(", ?", len(states)-1) + ")"
+		for _, state := range states {
+			args = append(args, string(state))
+		}
+	}
+	var list []engine.Queued
+	err := s.read(ctx, j, "list changes", func(ctx context.Context, t tx) (err error) {
+		list, err = loadChanges(ctx, t, k, where+" ORDER BY c.id LIMIT ?", append(slices.Clip(args), limit)...)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		return loadPaths(ctx, t, k, list, where+" AND c.id <= ?", append(slices.Clip(args), list[len(list)-1].ID)...)
+	})
+	return list, err
+}
+
+const changeColumns = `c.id, c.seq, c.rev, c.state, c.verify_first, c.attempts, c.first_failure, c.last_failure, c.due, c.code, c.status, c.detail,
+	c.hold, c.owner, c.owner_until`
 
 // loadChanges reads changes with their objects and links.
 func loadChanges(ctx context.Context, t tx, k engine.Kind, where string, args ...any) ([]engine.Queued, error) {
@@ -101,19 +125,28 @@ func loadChanges(ctx context.Context, t tx, k engine.Kind, where string, args ..
 		q := engine.Queued{Ref: engine.Ref{Kind: k}}
 		var e engine.Escrow
 		var seq, attempts sql.NullInt64
-		var first, last, due int64
-		var code, detail sql.NullString
+		var first, last, due, until int64
+		var code, detail, hold sql.NullString
 		var o objectRow
 		var l linkRow
-		dest := []any{&q.ID, &seq, &q.Rev, &q.State, &q.VerifyFirst, &attempts, &first, &last, &due, &code, &e.Status, &detail}
+		dest := []any{&q.ID, &seq, &q.Rev, &q.State, &q.VerifyFirst, &attempts, &first, &last, &due, &code, &e.Status, &detail,
+			&hold, &q.Owner, &until}
 		if err := r.Scan(append(append(dest, o.dest()...), l.dest()...)...); err != nil {
 			return err
 		}
-		q.Seq = seq.Int64
+		q.Seq, q.Until = seq.Int64, fromMicros(until)
+		if hold.Valid {
+			h, err := readHold(hold.String)
+			if err != nil {
+				return err
+			}
+			q.Hold = &h
+		}
 		if attempts.Valid {
 			e.Attempts = int(attempts.Int64)
 			e.Code, e.Detail = engine.Code(code.String), detail.String
 			e.FirstFailure, e.LastFailure, e.Due = fromMicros(first), fromMicros(last), fromMicros(due)
+			e.Expired = q.State == engine.ChangeExpired
 			q.Escrow = &e
 		}
 		q.Object.Ref = q.Ref
@@ -167,24 +200,33 @@ func (s *Store) Plan(ctx context.Context, j engine.JobID, decisions []engine.Pla
 		order engine.Order
 	}
 	groups := map[verdict][]string{}
+	var guarded []engine.Planned
 	for _, p := range decisions {
+		if p.Hold != nil {
+			guarded = append(guarded, p)
+			continue
+		}
 		v := verdict{p.Kind, p.Held, p.Order}
 		groups[v] = append(groups[v], p.ID)
 	}
 	return s.write(ctx, j, "record decisions", func(ctx context.Context, t tx) error {
 		for v, ids := range groups {
-			state := engine.ChangeReady
-			if v.held {
-				state = engine.ChangeHeld
-			}
-			err := t.execIn(ctx, "UPDATE changes SET state = ?, class = ?, seq = NULL WHERE job = ? AND kind = ? AND id IN (ids)",
-				[]any{string(state), int64(v.order), t.job, string(v.kind)}, ids)
+			err := t.execIn(ctx, "UPDATE changes SET state = ?, class = ?, seq = NULL, hold = NULL WHERE job = ? AND kind = ? AND id IN (ids)",
+				[]any{string(planned(v.held)), int64(v.order), t.job, string(v.kind)}, ids)
 			if err != nil {
 				return err
 			}
 		}
-		return nil
+		return planGuarded(ctx, t, guarded)
 	})
+}
+
+// planned is the state of a change that was decided.
+func planned(held bool) engine.ChangeState {
+	if held {
+		return engine.ChangeHeld
+	}
+	return engine.ChangeReady
 }
 
 // Seal implements [engine.Queue].

@@ -139,7 +139,7 @@ func (b *settlement) add(t tx, c engine.CycleID, r engine.Settled, queued bool, 
 	}
 	switch grown := known.rev != r.Rev; {
 	case !queued || r.Rev == 0:
-	case grown || r.Escrow != nil:
+	case grown || r.Escrow != nil || !r.Later.IsZero():
 		b.stay = append(b.stay, r)
 		if grown {
 			if b.grown == nil {
@@ -190,25 +190,38 @@ func (b *settlement) store(ctx context.Context, t tx, c engine.CycleID) error {
 	return nil
 }
 
-// keep records the outcome of a change that stays in the queue. One in escrow gets a new revision
-// for its next attempt. One that was queued anew stays due now and loses the verify-first mark if it
-// did not fail: what became of its create is known.
+// keep records the outcome of a change that stays in the queue; whoever had reserved it has no more to do with
+// it. One in escrow gets a new revision for its next attempt, as does one that is looked at again later. One that
+// was queued anew stays due now. If it did not fail it loses the verify-first mark, as what became of its create is
+// known, and what guards said, which was about the operation that is done.
 func keep(ctx context.Context, t tx, r engine.Settled, grown bool) error {
-	if r.Escrow == nil {
-		_, err := t.exec(ctx, "UPDATE changes SET settled = ?, verify_first = 0 WHERE job = ? AND kind = ? AND id = ?",
-			r.Rev, t.job, string(r.Kind), r.ID)
+	const (
+		update = "UPDATE changes SET settled = ?, owner = '', owner_until = 0, "
+		anew   = "state = ?, rev = CASE WHEN rev < ? THEN ? ELSE rev + 1 END, seq = NULL, due = ?, "
+		done   = "verify_first = 0, hold = NULL"
+		which  = " WHERE job = ? AND kind = ? AND id = ?"
+	)
+	switch e := r.Escrow; {
+	case e != nil:
+		state := engine.ChangeEscrow
+		switch {
+		case grown:
+			state = engine.ChangeQueued
+		case e.Expired:
+			state = engine.ChangeExpired
+		}
+		_, err := t.exec(ctx, update+anew+"attempts = ?, first_failure = ?, last_failure = ?, code = ?, status = ?, detail = ?"+which,
+			r.Rev, string(state), t.mark, t.mark, micros(e.Due), int64(e.Attempts), micros(e.FirstFailure), micros(e.LastFailure),
+			string(e.Code), int64(e.Status), clean(e.Detail), t.job, string(r.Kind), r.ID)
+		return err
+	case grown:
+		_, err := t.exec(ctx, update+done+which, r.Rev, t.job, string(r.Kind), r.ID)
+		return err
+	default:
+		_, err := t.exec(ctx, update+anew+"attempts = NULL, first_failure = 0, last_failure = 0, code = NULL, status = 0, detail = NULL, "+done+which,
+			r.Rev, string(engine.ChangeLater), t.mark, t.mark, micros(r.Later), t.job, string(r.Kind), r.ID)
 		return err
 	}
-	state, rev := engine.ChangeEscrow, "CASE WHEN rev < ? THEN ? ELSE rev + 1 END"
-	if grown {
-		state = engine.ChangeQueued
-	}
-	e := r.Escrow
-	_, err := t.exec(ctx, `UPDATE changes SET settled = ?, state = ?, rev = `+rev+`, seq = NULL, attempts = ?, first_failure = ?, last_failure = ?,
-		due = ?, code = ?, status = ?, detail = ? WHERE job = ? AND kind = ? AND id = ?`,
-		r.Rev, string(state), t.mark, t.mark, int64(e.Attempts), micros(e.FirstFailure), micros(e.LastFailure), micros(e.Due),
-		string(e.Code), int64(e.Status), clean(e.Detail), t.job, string(r.Kind), r.ID)
-	return err
 }
 
 // eachKind runs a statement for refs, kind by kind. Its parameters are before, the job, the kind and the ids.
@@ -225,17 +238,19 @@ func eachKind(ctx context.Context, t tx, query string, refs []engine.Ref, before
 // relations by the kind that they start from.
 var relationOf = map[engine.Kind]engine.Relation{engine.Group: engine.Member, engine.User: engine.Manager}
 
+// asleepOrFailed: edges that lack something, and edges that wait for their next attempt or were given up.
+const asleepOrFailed = "UPDATE edges SET waiting = 1, due = 0 WHERE (waiting = 0 AND want <> have OR due > 0) AND "
+
 // wakeEdges puts the edges from and to refs up for export that are not as they should be. Those that start
 // from objects which are not linked sleep on.
 func wakeEdges(ctx context.Context, t tx, refs []engine.Ref) error {
 	for k, ids := range byKind(refs) {
-		err := t.execIn(ctx, "UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND job = ? AND rel = ? AND from_id IN (ids)",
+		err := t.execIn(ctx, asleepOrFailed+"job = ? AND rel = ? AND from_id IN (ids)",
 			[]any{t.job, string(relationOf[k])}, ids)
 		if err != nil {
 			return err
 		}
-		err = t.execIn(ctx, `UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND job = ? AND to_kind = ? AND to_id IN (ids)
-			AND `+originLinked, []any{t.job, string(k)}, ids)
+		err = t.execIn(ctx, asleepOrFailed+"job = ? AND to_kind = ? AND to_id IN (ids) AND "+originLinked, []any{t.job, string(k)}, ids)
 		if err != nil {
 			return err
 		}
@@ -248,7 +263,7 @@ func wakeEdges(ctx context.Context, t tx, refs []engine.Ref) error {
 func forgetEdges(ctx context.Context, t tx, refs []engine.Ref) error {
 	for _, statement := range []string{
 		"DELETE FROM edges WHERE want = 0 AND ",
-		"UPDATE edges SET have = 0, waiting = 0 WHERE (have = 1 OR waiting = 1) AND ",
+		"UPDATE edges SET have = 0, waiting = 0, " + noFailure + " WHERE (have = 1 OR waiting = 1) AND ",
 	} {
 		for k, ids := range byKind(refs) {
 			err := t.execIn(ctx, statement+"job = ? AND rel = ? AND from_id IN (ids)", []any{t.job, string(relationOf[k])}, ids)

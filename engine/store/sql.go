@@ -218,6 +218,20 @@ func (t tx) execIn(ctx context.Context, query string, before []any, ids []string
 	})
 }
 
+// countIn is execIn that returns the number of rows that were changed.
+func (t tx) countIn(ctx context.Context, query string, before []any, ids []string, after ...any) (n int64, err error) {
+	err = t.list(query, before, ids, after, func(text string, args []any) error {
+		r, err := t.run.ExecContext(ctx, text, args...)
+		if err != nil {
+			return err
+		}
+		changed, err := r.RowsAffected()
+		n += changed
+		return err
+	})
+	return n, err
+}
+
 // eachIn calls scan for every row of a query on a list of ids.
 func (t tx) eachIn(ctx context.Context, scan func(*sql.Rows) error, query string, before []any, ids []string, after ...any) error {
 	return t.list(query, before, ids, after, func(text string, args []any) error {
