@@ -29,6 +29,13 @@ func TestStore(t *testing.T, open func(t *testing.T) engine.Store) {
 		{"Memberships", membershipTests()},
 		{"Cycles", cycleTests()},
 		{"Log", logTests()},
+		{"Control", controlTests()},
+		{"Retention", retentionTests()},
+		{"Audit", auditTests()},
+		{"Notices", noticeTests()},
+		{"Suspect", suspectTests()},
+		{"Inspection", inspectionTests()},
+		{"Expand", expandTests()},
 		{"Load", loadTests()},
 	}
 	for _, g := range groups {

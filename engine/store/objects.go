@@ -114,17 +114,22 @@ func (s *Store) PutObjects(ctx context.Context, j engine.JobID, objects []engine
 func (s *Store) Objects(ctx context.Context, j engine.JobID, k engine.Kind, ids []string) (map[string]engine.Stored, error) {
 	found := make(map[string]engine.Stored, len(ids))
 	err := s.read(ctx, j, "read objects", func(ctx context.Context, t tx) error {
-		return t.eachIn(ctx, func(r *sql.Rows) error {
-			ref, row := engine.Ref{Kind: k}, objectRow{}
-			if err := r.Scan(append([]any{&ref.ID}, row.dest()...)...); err != nil {
-				return err
-			}
-			o, err := row.stored(ref)
-			found[ref.ID] = o
-			return err
-		}, "SELECT o.id, "+objectColumns+" FROM objects o WHERE o.job = ? AND o.kind = ? AND o.id IN (ids)", []any{t.job, string(k)}, ids)
+		return eachStored(ctx, t, k, ids, func(o engine.Stored) { found[o.ID] = o })
 	})
 	return found, err
+}
+
+// eachStored reads those of the ids of a kind that are known.
+func eachStored(ctx context.Context, t tx, k engine.Kind, ids []string, yield func(engine.Stored)) error {
+	return t.eachIn(ctx, func(r *sql.Rows) error {
+		ref, row := engine.Ref{Kind: k}, objectRow{}
+		if err := r.Scan(append([]any{&ref.ID}, row.dest()...)...); err != nil {
+			return err
+		}
+		o, err := row.stored(ref)
+		yield(o)
+		return err
+	}, "SELECT o.id, "+objectColumns+" FROM objects o WHERE o.job = ? AND o.kind = ? AND o.id IN (ids)", []any{t.job, string(k)}, ids)
 }
 
 const objectColumns = "o.state, o.attrs, o.conveys, o.generation, o.changed_at"

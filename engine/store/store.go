@@ -70,9 +70,17 @@ func (s *Store) write(ctx context.Context, j engine.JobID, what string, do func(
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("store: job %s: %s: %w", j, what, err)
+		return during(j, what, err)
 	}
 	return nil
+}
+
+// during says of an error what it kept from being done.
+func during(j engine.JobID, what string, err error) error {
+	if j == "" {
+		return fmt.Errorf("store: %s: %w", what, err)
+	}
+	return fmt.Errorf("store: job %s: %s: %w", j, what, err)
 }
 
 func (s *Store) attempt(ctx context.Context, j engine.JobID, do func(context.Context, tx) error) error {
@@ -113,7 +121,7 @@ func (s *Store) read(ctx context.Context, j engine.JobID, what string, do func(c
 		return sqlTx.Commit()
 	}()
 	if err != nil {
-		return fmt.Errorf("store: job %s: %s: %w", j, what, err)
+		return during(j, what, err)
 	}
 	return nil
 }

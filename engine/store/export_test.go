@@ -1,0 +1,4 @@
+package store
+
+// Owned are the tables that EraseJob empties.
+var Owned = owned
