@@ -78,7 +78,8 @@ type onDemand struct {
 	dry, explain bool
 	owner        string // of the reservations
 	leases       leases
-	planned      claims // what a dry run would link
+	planned      claims    // what a dry run would link
+	edgesDone    edgesDone // what a dry run would write of memberships
 	tasks        []*task
 }
 
@@ -96,7 +97,6 @@ type task struct {
 	filter  mapping.FilterResult
 	facts   decide.Facts
 	op      engine.Operation // as decided before the target was looked at
-	astray  bool             // the source tells of assignments that the store does not know of, or the reverse
 	approve string           // says that a person's wish outweighs a held change
 
 	runner   *Runner // works on this object alone
@@ -137,12 +137,17 @@ func (d *onDemand) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return d.each(ctx, d.exported(), d.references)
+	for _, k := range []engine.Kind{engine.User, engine.Group} {
+		if err := d.each(ctx, d.exported(k), d.references); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// exported are the tasks whose objects went through the export.
-func (d *onDemand) exported() []*task {
-	return slices.DeleteFunc(slices.Clone(d.tasks), func(t *task) bool { return !t.out })
+// exported are the tasks of a kind whose objects went through the export.
+func (d *onDemand) exported(k engine.Kind) []*task {
+	return slices.DeleteFunc(slices.Clone(d.tasks), func(t *task) bool { return !t.out || t.in.Object.Kind != k })
 }
 
 // open are the tasks of a kind that are not done, of all kinds if it is "".

@@ -2,7 +2,9 @@ package cycle
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync"
 
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/engine/decide"
@@ -11,24 +13,101 @@ import (
 // What follows is told by the store once what was read is in it. A dry run stores nothing, so it compares what was read
 // with what was exported itself.
 
-// managerWanted is the manager edge that would wait.
+// managerWanted are the manager edges that would wait: what the source tells, compared with what the account has.
 func (d *onDemand) managerWanted(ctx context.Context, t *task) ([]engine.Membership, error) {
-	to, told := managerTold(t.in)
-	if !told {
+	if t.in.Object.State != engine.Active { // it is not told
 		return d.Store.Waiting(ctx, d.job.ID, t.ref(), engine.Manager, "", edgeBatch)
 	}
-	l, err := d.linkOf(ctx, to)
+	a, _ := managerMapping(d.job)
+	account, err := d.live(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	m := engine.Membership{To: to, Want: true}
-	if l != nil {
-		m.TargetID, m.State = l.TargetID, l.State
+	old := text(account.Read(a.Target))
+	var out []engine.Membership
+	to, told := managerTold(t.in)
+	if told {
+		l, err := d.linkOf(ctx, to)
+		if err != nil {
+			return nil, err
+		}
+		if exportable(l) && l.TargetID == old {
+			return nil, nil
+		}
+		m := engine.Membership{To: to, Want: true}
+		if l != nil {
+			m.TargetID, m.State = l.TargetID, l.State
+		}
+		out = append(out, m)
 	}
-	if a, ok := managerMapping(d.job); ok && t.watch.read != nil && l != nil && t.watch.read.resource.Read(a.Target) == l.TargetID {
-		return nil, nil
+	if old != "" {
+		links, err := d.Store.LinkedTo(ctx, d.job.ID, engine.User, []string{old})
+		if err != nil {
+			return nil, err
+		}
+		if l, ours := links[old]; ours && l.Ref != to {
+			out = append(out, engine.Membership{To: l.Ref, Have: true, TargetID: old, State: l.State})
+		}
 	}
-	return []engine.Membership{m}, nil
+	return out, nil
+}
+
+// live is the account as it was found, or else as it is now; nothing of one that would be made.
+func (d *onDemand) live(ctx context.Context, t *task) (engine.Resource, error) {
+	id := t.link.TargetID
+	if r := t.watch.read; r != nil && r.id == id && r.err == nil {
+		return r.resource, nil
+	}
+	for _, s := range t.watch.searches {
+		for _, r := range s.found {
+			if r.ID == id {
+				return r, nil
+			}
+		}
+	}
+	if Planned(id) {
+		return engine.Resource{}, nil
+	}
+	res, err := d.job.Target.Get(ctx, t.ref().Kind, id)
+	if te, ok := errors.AsType[*engine.TargetError](err); ok && te.Outcome != engine.OutcomeQuarantine && te.Outcome != engine.OutcomeSuspend {
+		return engine.Resource{}, nil // what is not known is as good as not there: a real run would try
+	}
+	return res, err
+}
+
+// edgesDone are memberships that a dry run would have written for another subject of the call.
+type edgesDone struct {
+	mu   sync.Mutex
+	want map[[2]engine.Ref]bool // by group and member: whether it would be there
+}
+
+func (e *edgesDone) put(s engine.EdgesSettled) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.want == nil {
+		e.want = map[[2]engine.Ref]bool{}
+	}
+	for _, r := range s.Added {
+		e.want[[2]engine.Ref{s.From, r}] = true
+	}
+	for _, r := range s.Removed {
+		e.want[[2]engine.Ref{s.From, r}] = false
+	}
+}
+
+// of adds to have what is done to the members of a group.
+func (e *edgesDone) of(group engine.Ref, have map[engine.Ref]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, there := range e.want {
+		switch {
+		case k[0] != group:
+		case there:
+			have[k[1]] = true
+		default:
+			delete(have, k[1])
+		}
+	}
 }
 
 // exportedTo reports whether the target has the user as a member of a group, as far as is known.
@@ -40,9 +119,14 @@ func (d *onDemand) exportedTo(ctx context.Context, group, member engine.Ref) (bo
 // groupsWanted are the linked groups at which a membership of the user would be written.
 func (d *onDemand) groupsWanted(ctx context.Context, t *task, waiting map[string][]engine.Membership) ([]engine.Holder, map[string][]engine.Membership, error) {
 	member := map[string]bool{}
-	for _, e := range d.edges(t) {
+	for _, e := range t.in.Edges {
 		if e.Relation == engine.Member && e.To == t.ref() && !e.Removed {
 			member[e.From.ID] = true
+		}
+	}
+	if d.job.Options.Nested == engine.NestedExpand { // of every group above as well
+		for _, g := range t.in.Groups {
+			member[g.ID] = member[g.ID] || g.State == engine.Active
 		}
 	}
 	// A new account, and one that comes back, is a member of nothing (U32b).
@@ -113,6 +197,7 @@ func (d *onDemand) membersWanted(ctx context.Context, t *task, told map[engine.R
 			}
 		}
 	}
+	d.edgesDone.of(t.ref(), have)
 	wanted := map[engine.Ref]bool{} // whether it is to be there
 	for r := range told {
 		if !have[r] {

@@ -14,6 +14,12 @@ import (
 // group.
 func (d *onDemand) references(ctx context.Context, t *task) error {
 	defer func() { t.answer.EndedAt = d.Now().UTC() }()
+	if !d.dry && t.answer.Status != engine.StatusFailure {
+		// References of it that the target refused before are tried again too.
+		if _, err := d.Store.Retry(ctx, d.job.ID, []engine.Ref{t.ref()}, d.Now().UTC()); err != nil {
+			return err
+		}
+	}
 	if t.ref().Kind == engine.Group {
 		return d.groupMembers(ctx, t)
 	}
@@ -131,7 +137,11 @@ func (d *onDemand) edgesTold(s engine.EdgesSettled, out *outcome, label, name fu
 		added, removed = "would be added", "would be removed"
 	}
 	say(s.Added, added, &out.written)
-	say(s.Removed, removed, &out.written)
+	gone := &out.written
+	if s.Relation == engine.Manager && s.Log == nil { // the mapping does not clear it (13.4)
+		removed, gone = "is not the manager any more; the account keeps this one until there is another", new(int)
+	}
+	say(s.Removed, removed, gone)
 	say(s.Asleep, unresolved, &out.asleep)
 	say(s.Retry, "the account is gone from the target; it is evaluated again by the next cycle", &out.failed)
 	for _, r := range sortedRefs(s.Failed) {
@@ -177,6 +187,7 @@ func (d *onDemand) membershipsOf(ctx context.Context, t *task, out *outcome) err
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(holders, func(a, b engine.Holder) int { return cmp.Compare(a.ID, b.ID) })
 	for _, h := range holders {
 		label := func(engine.Ref) string { return "member of " + cmp.Or(h.Link.Name, h.ID) }
 		gone, err := t.runner.someMembers(ctx, job, d.cycle, h, waiting[h.ID])
@@ -188,6 +199,7 @@ func (d *onDemand) membershipsOf(ctx context.Context, t *task, out *outcome) err
 			out.details = append(out.details, fact(label(t.ref()), "the group is gone from the target; the next cycle makes it anew"))
 		}
 		for _, s := range t.kept.settled() {
+			d.edgesDone.put(s)
 			d.edgesTold(s, out, label, func(engine.Ref) string { return "" })
 		}
 	}

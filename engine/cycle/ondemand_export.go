@@ -47,12 +47,7 @@ func (d *onDemand) export(ctx context.Context, t *task) error {
 	case s.Unlink:
 		t.link = nil
 	}
-	if t.astray && !d.dry {
-		// What the source told is not what its feeds told last. One of them is behind: the next cycle looks again.
-		if err := d.Store.Enqueue(ctx, d.job.ID, []engine.Ref{ref}); err != nil {
-			return err
-		}
-	}
+	d.settledNow(ref)
 	d.matched(t, e)
 	d.processed(t, e)
 	d.written(t, e)

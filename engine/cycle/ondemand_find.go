@@ -126,27 +126,25 @@ func (d *onDemand) judge(ctx context.Context, t *task) error {
 	if err != nil {
 		return err
 	}
-	before, err := d.Store.AssignmentPaths(ctx, j, ref.Kind, []string{ref.ID})
-	if err != nil {
-		return err
-	}
-	was := known[ref.ID]
-	if t.in.Object.State != engine.Active && was.Conveys {
-		t.in.Object.Conveys = true
-	}
-	paths := d.paths(t.in)
+	was, paths := known[ref.ID], d.paths(t.in)
 	if t.in.Object.State != engine.Active { // the source no longer tells how they were assigned
+		t.in.Object.Conveys = was.Conveys
+		before, err := d.Store.AssignmentPaths(ctx, j, ref.Kind, []string{ref.ID})
+		if err != nil {
+			return err
+		}
 		paths = before[ref.ID]
 	}
-	q := engine.Queued{Ref: ref, Known: true, Object: engine.Stored{Object: merged(was.Object, t.in.Object, true), Generation: was.Generation, ChangedAt: was.ChangedAt}, Paths: paths}
-	if err := d.remember(ctx, t, was.Object, before[ref.ID], paths); err != nil {
-		return err
+	q := engine.Queued{Ref: ref, Known: true, Object: engine.Stored{Object: merged(was.Object, t.in.Object, true), ChangedAt: was.ChangedAt}, Paths: paths}
+	if !d.dry {
+		if err := d.remember(ctx, t, was.Object, len(paths) > 0); err != nil {
+			return err
+		}
 	}
 	if err := d.queue(ctx, &q); err != nil {
 		return err
 	}
 	t.queued, t.link = q, q.Link
-	t.astray = !samePaths(before[ref.ID], paths)
 	d.equip(t)
 	t.facts = t.exporter.facts(q, anyValue)
 	t.filter = t.exporter.mapping(q.Kind).Filter.Evaluate(attributesOf(q))
@@ -204,93 +202,59 @@ func direct(in engine.Inspection, group string) bool {
 	})
 }
 
-func samePaths(a, b []engine.AssignmentPath) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	order := func(p []engine.AssignmentPath) []engine.AssignmentPath {
-		return slices.SortedFunc(slices.Values(p), func(x, y engine.AssignmentPath) int {
-			return cmp.Or(cmp.Compare(x.Via, y.Via), cmp.Compare(x.RoleID, y.RoleID))
-		})
-	}
-	return slices.Equal(order(a), order(b))
-}
-
-// remember stores what was read about the object itself. What concerns others as well, the assignments of its groups, is
-// left to the next cycle, which then sees that it is new and evaluates everybody whom it concerns.
-func (d *onDemand) remember(ctx context.Context, t *task, was engine.Object, before, paths []engine.AssignmentPath) error {
-	if d.dry {
-		return nil
-	}
-	j, ref := d.job.ID, t.ref()
-	linked := true
-	if _, err := d.Store.Link(ctx, j, ref); errors.Is(err, engine.ErrNoLink) {
-		linked = false
-	} else if err != nil {
-		return err
-	}
-	o := merged(was, t.in.Object, d.job.Scope == engine.ScopeAll || linked || len(paths) > 0)
-	if o.State != engine.Active {
-		// Its assignments and edges may not be told any more and come back with it: they stay.
-		return d.Store.PutObjects(ctx, j, []engine.Object{o}, []engine.Ref{ref})
-	}
-	put := engine.Inspection{Object: o, Edges: d.edges(t)}
-	for _, a := range t.in.Assignments {
-		if a.Principal == ref {
-			put.Assignments = append(put.Assignments, a)
+// remember stores what was read. Attributes are stored only of an object that concerns the target.
+func (d *onDemand) remember(ctx context.Context, t *task, was engine.Object, assigned bool) error {
+	concerns := assigned || d.job.Scope == engine.ScopeAll
+	if !concerns {
+		_, err := d.Store.Link(ctx, d.job.ID, t.ref())
+		if err != nil && !errors.Is(err, engine.ErrNoLink) {
+			return err
 		}
+		concerns = err == nil
 	}
+	put := t.in
+	put.Object = merged(was, t.in.Object, concerns)
+	put.Groups = make([]engine.Object, len(t.in.Groups))
+	for i, g := range t.in.Groups {
+		put.Groups[i] = merged(engine.Object{}, g, false)
+	}
+	put.Edges = d.edges(t)
 	if err := d.dropped(ctx, t, &put); err != nil {
 		return err
 	}
-	if err := d.Store.PutInspection(ctx, j, put); err != nil {
+	if err := d.Store.PutInspection(ctx, d.job.ID, put); err != nil {
 		return fmt.Errorf("store what was read: %w", err)
-	}
-	if ref.Kind == engine.Group && (!samePaths(before, paths) || was.Conveys != o.Conveys) {
-		// Its members are assigned by it, and the next cycle will not find that new.
-		return d.Store.EnqueueAll(ctx, j, d.job.Scope == engine.ScopeAll)
 	}
 	return nil
 }
 
-// edges are the edges to be stored, in the form in which the import stores them. Where nested groups are expanded the
-// user is a member of every group above as well.
+// edges are the edges to be stored, in the form in which the import stores them.
 func (d *onDemand) edges(t *task) []engine.Edge {
 	told := slices.Clone(t.in.Edges)
 	switch d.job.Options.Nested {
 	case engine.NestedAsMembers:
 		return told
 	case engine.NestedExpand:
-		var out []engine.Edge
-		for _, e := range told {
-			if e.Relation != engine.Member {
-				out = append(out, e)
-				continue
-			}
-			if t.ref().Kind == engine.Group && e.To.Kind == engine.User && !e.Removed {
-				out = append(out, e)
-			}
-			e.Relation = engine.Direct
-			out = append(out, e)
-		}
-		if t.ref().Kind == engine.User {
-			for _, g := range t.in.Groups {
-				if g.State == engine.Active {
-					out = append(out, engine.Edge{From: g.Ref, Relation: engine.Member, To: t.ref()})
-				}
+		for i := range told {
+			if told[i].Relation == engine.Member {
+				told[i].Relation = engine.Direct
 			}
 		}
-		return out
+		return told
 	default:
 		return slices.DeleteFunc(told, func(e engine.Edge) bool { return e.Relation == engine.Member && e.To.Kind == engine.Group })
 	}
 }
 
 // dropped adds the members that a group no longer has, when all were asked for: an edge that is not told is only
-// known to be gone then. Where nested groups are expanded a member may have come by another way; the next cycle tells.
+// known to be gone then.
 func (d *onDemand) dropped(ctx context.Context, t *task, put *engine.Inspection) error {
-	if t.ref().Kind != engine.Group || t.subject.Members != nil || d.job.Options.Nested == engine.NestedExpand {
+	if t.ref().Kind != engine.Group || t.in.Object.State != engine.Active || t.subject.Members != nil {
 		return nil
+	}
+	rel := engine.Member
+	if d.job.Options.Nested == engine.NestedExpand {
+		rel = engine.Direct
 	}
 	told := map[engine.Ref]bool{}
 	for _, e := range put.Edges {
@@ -300,7 +264,7 @@ func (d *onDemand) dropped(ctx context.Context, t *task, put *engine.Inspection)
 		for _, m := range list {
 			if !told[m.To] {
 				told[m.To] = true
-				put.Edges = append(put.Edges, engine.Edge{From: t.ref(), Relation: engine.Member, To: m.To, Removed: true})
+				put.Edges = append(put.Edges, engine.Edge{From: t.ref(), Relation: rel, To: m.To, Removed: true})
 			}
 		}
 	}

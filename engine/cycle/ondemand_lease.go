@@ -24,7 +24,7 @@ var errLeaseLost = errors.New("the reservation of an object was lost; the proces
 // leases are the objects that a call has reserved and waits for.
 type leases struct {
 	mu     sync.Mutex
-	held   []engine.Ref
+	held   []engine.Ref // to be renewed
 	wanted []engine.Ref
 }
 
@@ -57,7 +57,7 @@ func (d *onDemand) hold(ctx context.Context) (held context.Context, release func
 		for _, ref := range d.leases.wanted {
 			d.wishes.unwant(d.job.ID, ref)
 		}
-		if len(d.leases.held) == 0 {
+		if len(d.leases.wanted) == 0 {
 			return nil
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseRenew)
@@ -115,6 +115,13 @@ func (d *onDemand) reserve(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// settledNow ends the renewal for an object whose change is settled: to reserve it again would queue it.
+func (d *onDemand) settledNow(ref engine.Ref) {
+	d.leases.mu.Lock()
+	defer d.leases.mu.Unlock()
+	d.leases.held = slices.DeleteFunc(d.leases.held, func(r engine.Ref) bool { return r == ref })
 }
 
 func compareRefs(a, b engine.Ref) int {

@@ -35,10 +35,11 @@ type said struct {
 func (m *membership) told() map[engine.Ref]bool {
 	out := map[engine.Ref]bool{}
 	for _, e := range m.edges(m.task) {
-		if e.Relation == engine.Member && e.From == m.task.ref() && !e.Removed {
-			out[e.To] = true
+		if e.Relation != engine.Manager && e.To.Kind == engine.User || e.Relation == engine.Member {
+			out[e.To] = out[e.To] || !e.Removed
 		}
 	}
+	maps.DeleteFunc(out, func(_ engine.Ref, there bool) bool { return !there })
 	return out
 }
 

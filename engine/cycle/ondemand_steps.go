@@ -47,7 +47,7 @@ func (d *onDemand) imported(t *task) {
 	details := []engine.Detail{fact("id", o.ID)}
 	secret := secrets(t.exporter.mapping(o.Kind))
 	for _, a := range slices.Sorted(maps.Keys(o.Attributes)) {
-		if v := o.Attributes[a]; v != nil {
+		if v := o.Attributes[a]; v != nil && a != "id" {
 			details = append(details, fact(a, text(shown(v, secret[strings.ToLower(a)]))))
 		}
 	}
