@@ -89,6 +89,9 @@ type Stored struct {
 type Objects interface {
 	// Objects returns those of the ids that are known, by id.
 	Objects(ctx context.Context, j JobID, k Kind, ids []string) (map[string]Stored, error)
+	// ListObjects lists all known objects of a kind by id, after a position. Those that were never in scope are among
+	// them, without attributes.
+	ListObjects(ctx context.Context, j JobID, k Kind, after string, limit int) ([]Stored, error)
 
 	// PutObjects stores objects outside of a feed (from a Lookup) and queues the refs given.
 	PutObjects(ctx context.Context, j JobID, objects []Object, queue []Ref) error

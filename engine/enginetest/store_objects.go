@@ -1,6 +1,8 @@
 package enginetest
 
 import (
+	"fmt"
+
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/mapping"
 )
@@ -103,6 +105,26 @@ func objectTests() []storeTest {
 			c.equal("all users", got(c.s.Bare(ctx, c.job, engine.User, true, "", 10))(c), []string{"direct", "free", "member"})
 			c.equal("assigned groups", got(c.s.Bare(ctx, c.job, engine.Group, false, "", 10))(c), nil)
 			c.equal("all groups", got(c.s.Bare(ctx, c.job, engine.Group, true, "", 10))(c), []string{"g2"})
+		}},
+		{"objects are listed by id, whatever is known of them", func(c *storeCase) {
+			ctx := c.Context()
+			bare := engine.Object{Ref: user("b"), State: engine.Active}
+			gone := engine.Object{Ref: user("d"), State: engine.HardDeleted}
+			c.round(engine.FeedUsers, true, engine.PageWrite{Objects: []engine.Object{active(user("c")), bare, active(user("a")), gone}})
+			c.must(c.s.PutObjects(ctx, "other", []engine.Object{active(user("a2"))}, nil))
+			c.must(c.s.PutObjects(ctx, c.job, []engine.Object{active(group("a1"))}, nil))
+			page := func(after string, limit int) (names []string) {
+				for _, o := range got(c.s.ListObjects(ctx, c.job, engine.User, after, limit))(c) {
+					names = append(names, fmt.Sprintf("%s %s %s %v %d", o.Kind, o.ID, o.State, o.Attributes, o.Generation))
+				}
+				return names
+			}
+			c.equal("first page", page("", 3), []string{"user a active map[displayName:a] 1", "user b active map[] 1", "user c active map[displayName:c] 1"})
+			c.equal("second page", page("c", 3), []string{"user d hardDeleted map[] 1"})
+			c.equal("after the last", page("d", 3), nil)
+			if list := got(c.s.ListObjects(ctx, c.job, engine.User, "a", 1))(c); len(list) != 1 || list[0].Attributes != nil {
+				c.Errorf("an object that only its state is known of is listed as %+v", list)
+			}
 		}},
 	}
 }

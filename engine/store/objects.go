@@ -119,9 +119,25 @@ func (s *Store) Objects(ctx context.Context, j engine.JobID, k engine.Kind, ids 
 	return found, err
 }
 
+// ListObjects implements [engine.Objects].
+func (s *Store) ListObjects(ctx context.Context, j engine.JobID, k engine.Kind, after string, limit int) ([]engine.Stored, error) {
+	var list []engine.Stored
+	err := s.read(ctx, j, "list objects", func(ctx context.Context, t tx) error {
+		return t.each(ctx, scanStored(k, func(o engine.Stored) { list = append(list, o) }),
+			"SELECT o.id, "+objectColumns+" FROM objects o WHERE o.job = ? AND o.kind = ? AND o.id > ? ORDER BY o.id LIMIT ?",
+			t.job, string(k), after, limit)
+	})
+	return list, err
+}
+
 // eachStored reads those of the ids of a kind that are known.
 func eachStored(ctx context.Context, t tx, k engine.Kind, ids []string, yield func(engine.Stored)) error {
-	return t.eachIn(ctx, func(r *sql.Rows) error {
+	return t.eachIn(ctx, scanStored(k, yield),
+		"SELECT o.id, "+objectColumns+" FROM objects o WHERE o.job = ? AND o.kind = ? AND o.id IN (ids)", []any{t.job, string(k)}, ids)
+}
+
+func scanStored(k engine.Kind, yield func(engine.Stored)) func(*sql.Rows) error {
+	return func(r *sql.Rows) error {
 		ref, row := engine.Ref{Kind: k}, objectRow{}
 		if err := r.Scan(append([]any{&ref.ID}, row.dest()...)...); err != nil {
 			return err
@@ -129,7 +145,7 @@ func eachStored(ctx context.Context, t tx, k engine.Kind, ids []string, yield fu
 		o, err := row.stored(ref)
 		yield(o)
 		return err
-	}, "SELECT o.id, "+objectColumns+" FROM objects o WHERE o.job = ? AND o.kind = ? AND o.id IN (ids)", []any{t.job, string(k)}, ids)
+	}
 }
 
 const objectColumns = "o.state, o.attrs, o.conveys, o.generation, o.changed_at"
