@@ -1,0 +1,162 @@
+package decide
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/mapping"
+)
+
+// Explain says in words, a fact a line, why an object is in scope or not: its state at the source, every way in which it is assigned
+// and whether that counts, every filter with its clauses, and the conclusion last. paths are its assignments and names what groups
+// are called, by id. Lines hold names and attribute values: they are for people with access to the log.
+func Explain(f Facts, paths []engine.AssignmentPath, names map[string]string, filter mapping.FilterResult) []string {
+	out := []string{explainState(f)}
+	out = append(out, explainAssignments(f, paths, names)...)
+	out = append(out, explainFilter(filter)...)
+	return append(out, conclusion(f))
+}
+
+func explainState(f Facts) string {
+	switch {
+	case f.State == engine.HardDeleted:
+		return "State: deleted at the source for good."
+	case f.State == engine.SoftDeleted:
+		return "State: in the recycle bin of the source (soft-deleted); it can be restored."
+	case f.Kind == engine.Group:
+		return "State: it exists at the source."
+	case !f.Factors.Enabled:
+		return "State: the sign-in is blocked at the source (accountEnabled is false)."
+	default:
+		return "State: enabled at the source."
+	}
+}
+
+func explainAssignments(f Facts, paths []engine.AssignmentPath, names map[string]string) []string {
+	if len(paths) == 0 {
+		if f.Factors.Assigned {
+			return []string{"Assignment: the job takes everybody in the directory; assignments do not matter."}
+		}
+		return []string{"Assignment: none, neither directly nor through a group."}
+	}
+	var out []string
+	for _, p := range paths {
+		how := "directly"
+		if p.Via != "" {
+			how = "through the group " + strconv.Quote(cmp.Or(names[p.Via], p.Via))
+		}
+		role := "with the role " + strconv.Quote(cmp.Or(p.RoleName, p.RoleValue, p.RoleID))
+		if byDefault(p) {
+			role = "with default access"
+		}
+		verdict := "this counts"
+		switch {
+		case !p.Effective:
+			verdict = "this does not count, because the role is gone or switched off"
+		case f.Options.RequireRole && byDefault(p):
+			verdict = "this does not count, because the job requires a role other than default access"
+		case !f.Factors.Assigned: // only a group can be assigned in vain
+			verdict = "this does not count, because the group is not security-enabled"
+		}
+		out = append(out, fmt.Sprintf("Assignment: %s, %s: %s.", how, role, verdict))
+	}
+	return out
+}
+
+// byDefault reports whether an assignment is by the default access role (GS-AS-4).
+func byDefault(p engine.AssignmentPath) bool { return p.RoleID == "" || p.RoleID == zeroRole }
+
+func explainFilter(r mapping.FilterResult) []string {
+	if len(r.Groups) == 0 {
+		return []string{"Filter: none; everybody passes."}
+	}
+	var out []string
+	for i, g := range r.Groups {
+		title := strconv.Quote(cmp.Or(g.Name, fmt.Sprintf("%s filter %d", g.Kind, i+1)))
+		if g.Kind != mapping.FilterScope {
+			title = string(g.Kind) + " filter " + title
+		}
+		verdict := "passed"
+		if !g.Pass {
+			verdict = "not passed"
+		}
+		out = append(out, fmt.Sprintf("Filter: %s: %s.", title, verdict))
+		for _, c := range g.Clauses {
+			out = append(out, "Filter: "+title+": "+explainClause(c))
+		}
+	}
+	if r.Err != nil {
+		out = append(out, "Filter: it could not be judged: "+r.Err.Error()+".")
+	}
+	return out
+}
+
+func explainClause(c mapping.ClauseResult) string {
+	var wanted []string
+	for _, v := range c.Values {
+		wanted = append(wanted, strconv.Quote(v))
+	}
+	clause := strings.TrimSpace(fmt.Sprintf("%s %s %s", c.Attribute, c.Operator, strings.Join(wanted, ", ")))
+	verdict := "true"
+	if !c.Pass {
+		verdict = "false"
+	}
+	s := fmt.Sprintf("%s is %s: the value is %s", clause, verdict, actual(c.Actual))
+	if c.Note != "" {
+		s += " (" + c.Note + ")"
+	}
+	return s + "."
+}
+
+// actual is a source value as people read it.
+func actual(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return "empty"
+	case string:
+		return strconv.Quote(x)
+	}
+	b, err := json.Marshal(v)
+	if err != nil { // sources tell JSON values only
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+// conclusion names the first factor that decides, in the order of the tables (section 11).
+func conclusion(f Facts) string {
+	x := f.Factors
+	why := ""
+	switch {
+	case f.Mapping != nil && !f.Mapping.Enabled:
+		why = "the job does not provision " + string(f.Kind) + "s"
+	case x.Ignored:
+		return "Conclusion: left alone, neither provisioned nor deprovisioned, because of an input or category filter: " + cmp.Or(x.Filter, "it could not be judged") + "."
+	case f.State == engine.HardDeleted:
+		why = "it is deleted"
+	case f.State == engine.SoftDeleted:
+		why = "it is in the recycle bin"
+	case !x.Assigned:
+		why = "it is not assigned"
+	case !x.RoleOK:
+		why = "no assignment carries a role that counts"
+	case !x.InFilter:
+		why = "it does not pass the filter " + x.Filter
+	case !x.Enabled:
+		why = "its sign-in is blocked"
+	default:
+		return "Conclusion: in scope and entitled; it is provisioned."
+	}
+	s := "Conclusion: not provisioned, because " + why + "."
+	if f.Link != nil && f.Link.State == engine.Released {
+		s += " Its account was released earlier and is not managed any more."
+	}
+	if f.Link != nil && !f.Link.DeleteAt.IsZero() {
+		s += " Its account waits to be deleted at " + f.Link.DeleteAt.UTC().Format("2006-01-02 15:04 UTC") + "."
+	}
+	return s
+}
