@@ -92,6 +92,9 @@ func (l *letter) send(ctx context.Context, n engine.Notice) ([]string, error) {
 			left = append(left, a)
 		}
 	}
+	if len(left) == 0 { // those who refused it are no longer named
+		return []string{l.name()}, nil
+	}
 	took, err := l.mail.transmit(ctx, l.mail.compose(n, all), left)
 	if err == nil {
 		return []string{l.name()}, nil

@@ -228,6 +228,28 @@ func TestSomeRecipients(t *testing.T) {
 	}
 }
 
+// TestRecipientRemoved: whoever refused the mail is taken out of the configuration, which ends the matter.
+func TestRecipientRemoved(t *testing.T) {
+	s := (&mailServer{}).start(t)
+	s.rcpt = func(to string) error {
+		if to == "gone@example.com" {
+			return smtp.ErrAuthRequired
+		}
+		return nil
+	}
+	w := newWorld(t, openOutbox(t)).mail(s)
+	w.Jobs["webex"] = Recipients{Email: []string{"gone@example.com", "ops@example.com"}, OnFailure: true}
+	w.put(engine.NoticeQuarantined, "q")
+	w.dispatch()
+	w = w.restarted()
+	w.Jobs["webex"] = Recipients{Email: []string{"ops@example.com"}, OnFailure: true}
+	w.later(time.Hour)
+	due, err := w.Outbox.DueNotices(t.Context(), w.now.Add(1000*time.Hour), 10)
+	if got := s.mails(); len(got) != 1 || s.conns != 1 || err != nil || len(due) > 0 {
+		t.Errorf("%d mails in %d connections, left %v, %v", len(got), s.conns, due, err)
+	}
+}
+
 // TestAfterTheDot breaks the connection around the end of the mail. What the server said it took is not
 // sent again, though it broke then; of what it did not say, a copy is sent that has the same id.
 func TestAfterTheDot(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/enginetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,7 +84,7 @@ func TestFailingChannel(t *testing.T) {
 	w.put(engine.NoticeQuarantined, "a")
 	w.dispatch()
 	var at []time.Duration // after the first try
-	for tries := 1; w.now.Sub(noon) < 20*time.Hour; w.later(10 * time.Second) {
+	for tries := 1; w.now.Sub(noon) < 20*time.Hour; w.later(time.Minute) {
 		if n := len(bad.got()); n > tries {
 			tries, at = n, append(at, w.now.Sub(noon))
 		}
@@ -122,7 +123,7 @@ func TestGiveUp(t *testing.T) {
 	bad := newReceiver(t, status(500))
 	w := newWorld(t, openOutbox(t)).webhook(bad.URL)
 	w.put(engine.NoticeQuarantined, "a")
-	for w.dispatch(); w.now.Sub(noon) < 10*24*time.Hour; w.later(10 * time.Minute) {
+	for w.dispatch(); w.now.Sub(noon) < 10*24*time.Hour; w.later(30 * time.Minute) {
 	}
 	gave := w.logs.FilterMessage("notice could not be delivered and is given up").All()
 	if n := len(bad.got()); n < 15 || n > 30 || len(gave) != 1 {
@@ -134,7 +135,7 @@ func TestGiveUp(t *testing.T) {
 
 	before := len(bad.got())
 	w.put(engine.NoticeQuarantined, "b")
-	for w.later(4 * 24 * time.Hour); w.now.Sub(noon) < 20*24*time.Hour; w.later(10 * time.Minute) {
+	for w.later(4 * 24 * time.Hour); w.now.Sub(noon) < 20*24*time.Hour; w.later(30 * time.Minute) {
 	}
 	if n := len(bad.got()) - before; n != fewestTries {
 		t.Errorf("%d tries of an old notice, want %d", n, fewestTries)
@@ -263,6 +264,20 @@ func TestShortOutage(t *testing.T) {
 	}
 }
 
+// TestErased: a job is erased while its notice is on its way; there is nothing to be recorded any more.
+func TestErased(t *testing.T) {
+	rc := newReceiver(t, nil)
+	st := openStore(t, "")
+	w := newWorld(t, st).webhook(rc.URL)
+	w.put(engine.NoticeQuarantined, "a")
+	rc.set(func(http.ResponseWriter, *http.Request, int) {
+		if err := st.EraseJob(t.Context(), "webex"); err != nil {
+			t.Error(err)
+		}
+	})
+	w.dispatch()
+}
+
 // unreliable is an outbox whose records can be made to fail.
 type unreliable struct {
 	engine.Notices
@@ -285,17 +300,31 @@ func (u *unreliable) UpdateNotice(ctx context.Context, n engine.Notice) error {
 	return u.Notices.UpdateNotice(ctx, n)
 }
 
-// TestTwoDispatchers lets several work on one outbox at the same time.
+// TestTwoDispatchers lets several work on one outbox at the same time, within a process and as workers of one
+// PostgreSQL database.
 func TestTwoDispatchers(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) {
+		box := openOutbox(t)
+		twoDispatchers(t, []engine.Notices{box, box, box, box})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		url := enginetest.Postgres(t)
+		twoDispatchers(t, []engine.Notices{openStore(t, url), openStore(t, url), openStore(t, url)})
+	})
+}
+
+func twoDispatchers(t *testing.T, boxes []engine.Notices) {
 	s, rc := (&mailServer{}).start(t), newReceiver(t, nil)
-	w := newWorld(t, openOutbox(t)).mail(s).webhook(rc.URL)
+	w := newWorld(t, boxes[0]).mail(s).webhook(rc.URL)
 	var want []string
 	for i := range 60 {
 		w.put(engine.NoticeQuarantined, fmt.Sprintf("%02d", i))
 		want = append(want, fmt.Sprintf("job webex: %02d", i))
 	}
 	var wg sync.WaitGroup
-	for _, d := range []*world{w, w.restarted(), w.restarted(), w.restarted()} {
+	for _, box := range boxes {
+		d := w.restarted()
+		d.Outbox = box
 		wg.Go(func() {
 			if err := d.Dispatch(t.Context()); err != nil {
 				t.Error(err)

@@ -1,9 +1,6 @@
 package notify
 
 import (
-	"context"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,65 +9,28 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/store"
 )
 
-// outbox keeps notices as the store does.
-type outbox struct {
-	mu      sync.Mutex
-	notices []engine.Notice
-	broken  error // what UpdateNotice answers, if anything
-}
-
-func (o *outbox) PutNotice(_ context.Context, n engine.Notice) (bool, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if slices.ContainsFunc(o.notices, func(m engine.Notice) bool { return m.Job == n.Job && m.Key == n.Key }) {
-		return false, nil
-	}
-	n.ID = int64(len(o.notices) + 1)
-	o.notices = append(o.notices, n)
-	return true, nil
-}
-
-func (o *outbox) DueNotices(_ context.Context, now time.Time, limit int) ([]engine.Notice, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var out []engine.Notice
-	for _, n := range o.notices {
-		if !n.Done && !n.Due.After(now) && len(out) < limit {
-			n.Delivered = slices.Clone(n.Delivered)
-			out = append(out, n)
-		}
-	}
-	return out, nil
-}
-
-func (o *outbox) ClaimNotice(_ context.Context, n engine.Notice, until time.Time) (bool, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	is := &o.notices[n.ID-1]
-	if is.Done || is.Attempts != n.Attempts {
-		return false, nil
-	}
-	is.Attempts, is.Due = is.Attempts+1, until
-	return true, nil
-}
-
-func (o *outbox) UpdateNotice(_ context.Context, n engine.Notice) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.broken != nil {
-		return o.broken
-	}
-	is := &o.notices[n.ID-1]
-	is.Attempts, is.Due, is.Done, is.Delivered = n.Attempts, n.Due, n.Done, slices.Clone(n.Delivered)
-	return nil
-}
-
-// open returns an outbox that is empty.
+// openOutbox returns that of a store that is empty.
 func openOutbox(t *testing.T) engine.Notices {
 	t.Helper()
-	return &outbox{}
+	return openStore(t, "")
+}
+
+// openStore opens a database, or makes one in a folder of the test.
+func openStore(t *testing.T, url string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), url, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 // world is a dispatcher with a clock, a log that is kept, and one job.
