@@ -67,19 +67,39 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 		}
 		switch {
 		case err != nil:
-			return stopped(err)
-		case len(off) == 0 || !b.Last:
+			return errors.Join(stopped(err), x.free(ctx, queued))
+		case len(off) == 0:
 			return nil
+		case !b.Last:
+			return x.free(ctx, queuedOf(off))
 		case len(off) == len(queued):
 			return x.giveUp(ctx, off)
 		}
 		// Somebody got through, and may have freed what another one waits for: a chain of names
 		// moves up link by link.
-		queued = queued[:0]
-		for _, o := range off {
-			queued = append(queued, o.queued)
-		}
+		queued = queuedOf(off)
 	}
+}
+
+func queuedOf(off []putOff) []engine.Queued {
+	out := make([]engine.Queued, len(off))
+	for i, o := range off {
+		out[i] = o.queued
+	}
+	return out
+}
+
+// free ends the reservation of what was not done, for whoever provisions it on demand.
+func (x *exporter) free(ctx context.Context, queued []engine.Queued) error {
+	return x.Store.Release(context.WithoutCancel(ctx), x.job.ID, refsOf(queued), batchOwner)
+}
+
+func refsOf(queued []engine.Queued) []engine.Ref {
+	refs := make([]engine.Ref, len(queued))
+	for i, q := range queued {
+		refs[i] = q.Ref
+	}
+	return refs
 }
 
 // giveUp settles what was put off as failed.
@@ -116,8 +136,9 @@ const (
 	renewAfter = 30 * time.Second
 )
 
-// owner names who reserves the changes of a batch. It is the cycle, so that a step taken again has them at once.
-func (x *exporter) owner() string { return "cycle:" + string(x.cycle.ID) }
+// batchOwner reserves the changes of batches. A job has one cycle at a time, so that a step taken again, and
+// the cycle after one that died, have them at once.
+const batchOwner = "cycle"
 
 // take reserves the batch and returns its changes, but for those that somebody provisions on demand.
 func (x *exporter) take(ctx context.Context) ([]engine.Queued, error) {
@@ -129,13 +150,13 @@ func (x *exporter) take(ctx context.Context) ([]engine.Queued, error) {
 		return nil, err
 	}
 	now := x.Now()
-	queued = slices.DeleteFunc(queued, func(q engine.Queued) bool { return q.Owner != x.owner() && now.Before(q.Until) })
+	queued = slices.DeleteFunc(queued, func(q engine.Queued) bool { return q.Owner != batchOwner && now.Before(q.Until) })
 	return queued, x.loadPlan(ctx, queued)
 }
 
 func (x *exporter) reserve(ctx context.Context) error {
 	x.leased = x.Now()
-	return x.Store.LeaseReady(ctx, x.job.ID, x.batch.Kind, x.batch.From, x.batch.To, x.owner(), x.leased.Add(batchLease), x.leased)
+	return x.Store.LeaseReady(ctx, x.job.ID, x.batch.Kind, x.batch.From, x.batch.To, batchOwner, x.leased.Add(batchLease), x.leased)
 }
 
 // mark makes it durable that creates may be sent from now on. The marks of this batch are not
@@ -169,7 +190,7 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 		workers.Go(func() {
 			for q := range work {
 				if x.wishes.wanted(x.job.ID, q.Ref) {
-					if err := x.Store.Release(ctx, x.job.ID, []engine.Ref{q.Ref}, x.owner()); err != nil {
+					if err := x.Store.Release(ctx, x.job.ID, []engine.Ref{q.Ref}, batchOwner); err != nil {
 						cancel(err)
 					}
 					continue

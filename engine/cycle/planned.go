@@ -62,12 +62,8 @@ func (x *exporter) loadPlan(ctx context.Context, queued []engine.Queued) error {
 	if x.cycle.Plan == "" {
 		return nil
 	}
-	refs := make([]engine.Ref, len(queued))
-	for i, q := range queued {
-		refs[i] = q.Ref
-	}
 	var err error
-	x.plan, err = x.Store.PlanOf(ctx, x.job.ID, x.cycle.Plan, refs)
+	x.plan, err = x.Store.PlanOf(ctx, x.job.ID, x.cycle.Plan, refsOf(queued))
 	return err
 }
 
