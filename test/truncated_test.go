@@ -8,21 +8,21 @@ import (
 	"github.com/scimsync/scimsync/engine"
 )
 
-// suspicious runs a cycle that must not believe what the directory says: nothing changes at the
-// application, and the error names cause and remedy.
+// suspicious runs a cycle that must not believe what the directory says: nobody loses anything at the
+// application, what would follow is held, and the error names cause and remedy.
 func (w *world) suspicious() {
 	w.t.Helper()
 	before := w.belongings()
 	c := w.cycle()
-	if c.State != engine.CycleQuarantined || c.ErrorCode != string(engine.CodeSourceSuspect) {
+	if c.State != engine.CycleHeld || c.ErrorCode != string(engine.CodeSourceSuspect) {
 		w.t.Fatalf("cycle %d ended %s with code %q: %s; counts %v", w.cycles, c.State, c.ErrorCode, c.Error, c.Counts)
 	}
-	if !strings.Contains(c.Error, "deletions.threshold: 0") {
+	if !strings.Contains(c.Error, "scimsync job deletions test approve") {
 		w.t.Errorf("the message names no remedy: %s", c.Error)
 	}
 	w.unharmed(before)
-	if n := w.app.Requests(); n.Writes != 0 {
-		w.t.Errorf("cycle %d wrote to the application: %v", w.cycles, n.By)
+	if n := c.Counts["users.disabled"] + c.Counts["users.deleted"] + c.Counts["groups.deleted"]; n != 0 {
+		w.t.Errorf("cycle %d took something from %d objects: %v", w.cycles, n, c.Counts)
 	}
 }
 

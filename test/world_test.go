@@ -85,6 +85,9 @@ func newWorld(t testing.TB, s setting) *world {
 	if s.mapping != nil {
 		m = *s.mapping
 	}
+	if s.options.Deletions == (engine.DeletionGuard{}) { // guards have tests of their own
+		s.options.Deletions.Threshold = 1000
+	}
 	job := engine.Job{ID: "test", Scope: cmp.Or(s.scope, engine.ScopeAssigned), Mapping: m, Options: s.options}
 	lg := cmp.Or(s.log, zap.NewNop())
 	from := msgraph.Config{
