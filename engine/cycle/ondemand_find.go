@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/decide"
 )
 
 // chosen is a member of a group that was asked for.
@@ -149,8 +150,15 @@ func (d *onDemand) judge(ctx context.Context, t *task) error {
 	t.facts = t.exporter.facts(q, anyValue)
 	t.filter = t.exporter.mapping(q.Kind).Filter.Evaluate(attributesOf(q))
 	t.op = t.exporter.evaluator.decide(t.facts)
+	names, err := d.groupNames(ctx, t)
+	if err != nil {
+		return err
+	}
 	d.imported(t)
-	d.scoped(t)
+	d.scoped(t, names)
+	if d.explain {
+		t.answer.Explain = decide.Explain(t.facts, q.Paths, names, t.filter)
+	}
 	return nil
 }
 

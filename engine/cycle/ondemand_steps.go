@@ -2,6 +2,7 @@ package cycle
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -44,6 +45,10 @@ func (d *onDemand) imported(t *task) {
 	case t.queued.Link != nil:
 		name = "EntryImportUpdate"
 	}
+	status := engine.StatusSuccess
+	if t.op.Reason == engine.ImportSkipped {
+		name, status, what = "EntryImport", engine.StatusSkipped, "has no value to match by."
+	}
 	details := []engine.Detail{fact("id", o.ID)}
 	secret := secrets(t.exporter.mapping(o.Kind))
 	for _, a := range slices.Sorted(maps.Keys(o.Attributes)) {
@@ -51,7 +56,7 @@ func (d *onDemand) imported(t *task) {
 			details = append(details, fact(a, text(shown(v, secret[strings.ToLower(a)]))))
 		}
 	}
-	t.step(d.Now(), engine.StepImport, name, engine.StatusSuccess, "The "+string(o.Kind)+" "+what, details...)
+	t.step(d.Now(), engine.StepImport, name, status, "The "+string(o.Kind)+" "+what, details...)
 }
 
 // secrets are the source attributes whose values pass through the function Redact, in lower case.
@@ -68,7 +73,7 @@ func secrets(m *mapping.Object) map[string]bool {
 }
 
 // scoped tells every factor of the question whether the object is in scope (provisioning.md 4.2).
-func (d *onDemand) scoped(t *task) {
+func (d *onDemand) scoped(t *task, names map[string]string) {
 	x, o := t.facts.Factors, t.queued.Object
 	var details []engine.Detail
 	yes := strconv.FormatBool
@@ -79,7 +84,7 @@ func (d *onDemand) scoped(t *task) {
 	}
 	details = append(details, fact("Assigned", yes(x.Assigned)))
 	for _, p := range t.queued.Paths {
-		details = append(details, fact("AssignmentPath", d.path(t, p)))
+		details = append(details, fact("AssignmentPath", path(p, names)))
 	}
 	details = append(details, fact("IsEffectivelyEntitledForProvisioning", yes(x.Assigned && x.RoleOK)))
 	details = append(details, fact("IsInProvisioningScope", yes(x.InFilter)))
@@ -128,10 +133,10 @@ func (d *onDemand) scoped(t *task) {
 }
 
 // path is one way of being assigned, in words.
-func (d *onDemand) path(t *task, p engine.AssignmentPath) string {
+func path(p engine.AssignmentPath, names map[string]string) string {
 	s := "directly"
 	if p.Via != "" {
-		s = "through the group " + groupName(t.in, p.Via)
+		s = "through the group " + strings.TrimSpace(names[p.Via]+" ("+p.Via+")")
 	}
 	switch {
 	case p.RoleName != "" || p.RoleValue != "":
@@ -145,14 +150,30 @@ func (d *onDemand) path(t *task, p engine.AssignmentPath) string {
 	return s
 }
 
-// groupName is what people call a group of the user.
-func groupName(in engine.Inspection, id string) string {
-	for _, g := range in.Groups {
-		if n, ok := g.Attributes["displayName"].(string); ok && g.ID == id && n != "" {
-			return n + " (" + id + ")"
+// groupNames are what the groups are called by which an object is assigned.
+func (d *onDemand) groupNames(ctx context.Context, t *task) (map[string]string, error) {
+	names := map[string]string{}
+	for _, g := range t.in.Groups {
+		if n, ok := g.Attributes["displayName"].(string); ok {
+			names[g.ID] = n
 		}
 	}
-	return id
+	var others []string
+	for _, p := range t.queued.Paths {
+		if p.Via != "" && names[p.Via] == "" {
+			others = append(others, p.Via)
+		}
+	}
+	if len(others) == 0 {
+		return names, nil
+	}
+	known, err := d.Store.Objects(ctx, d.job.ID, engine.Group, others)
+	for id, o := range known {
+		if n, ok := o.Attributes["displayName"].(string); ok {
+			names[id] = n
+		}
+	}
+	return names, err
 }
 
 // matched tells what was looked for at the target and what was found. Nothing is said of an object that has no link and
@@ -296,7 +317,7 @@ func (d *onDemand) processed(t *task, e engine.LogEntry) {
 		}
 	}
 	details := []engine.Detail{fact("Action", string(e.Action)), fact("Rule", string(e.Rule))}
-	if words := ruleText(e.Rule); words != "" {
+	if words := decide.RuleText(e.Rule); words != "" {
 		details = append(details, fact("RuleText", words))
 	}
 	switch {
@@ -314,16 +335,6 @@ func (d *onDemand) processed(t *task, e engine.LogEntry) {
 		details = append(details, fact("Approval", t.approve))
 	}
 	t.step(d.Now(), engine.StepProcessing, name, status, what, details...)
-}
-
-// ruleText is a row of the decision tables in words.
-func ruleText(r engine.Rule) string {
-	for _, row := range decide.Rules() {
-		if row.ID == r {
-			return row.Text
-		}
-	}
-	return ""
 }
 
 // written tells what was sent to the target, or would be, and what it answered.
