@@ -212,6 +212,10 @@ func Test67to72IndexPaging(t *testing.T) {
 		{"fewer than announced", []step{pageOf(9, 1, 2, ""), pageOf(9, 1, 0, "")}, 2, false, "", []string{"1", "3"}},
 		{"a limit on startIndex", []step{pageOf(9, 1, 3, ""), refused(400, "invalidValue", "start index too big")}, 3, false, engine.CodePaginationBroken, []string{"1", "4"}},
 		{"nobody", []step{none}, 0, true, "", []string{"1"}},
+		{"somebody left meanwhile", []step{pageOf(7, 1, 3, ""), pageOf(6, 4, 6, ""), pageOf(6, 1, 0, "")}, 6, false, "", []string{"1", "4", "7"}},
+		{"somebody came meanwhile", []step{pageOf(5, 1, 3, ""), pageOf(6, 4, 6, ""), pageOf(6, 1, 0, "")}, 6, false, "", []string{"1", "4", "7"}},
+		{"no results behind the last page", []step{pageOf(3, 1, 3, ""), pageOf(0, 1, 0, "")}, 3, true, "", []string{"1", "4"}},
+		{"no page behind the last one", []step{pageOf(3, 1, 3, ""), refused(400, "invalidValue", "out of range")}, 3, true, "", []string{"1", "4"}},
 	} {
 		cl, f := newFake(t, small, c.steps...)
 		ids, complete, err := collect(t, cl)
@@ -258,6 +262,7 @@ func Test73and74CursorPaging(t *testing.T) {
 		{"73 expired once", byCursor, []step{noTotal(1, 3, next("a")), refused(400, "expiredCursor", ""), noTotal(1, 3, next("b")), noTotal(4, 5, "")}, 5, false, "", nil},
 		{"73 expired twice", byCursor, []step{noTotal(1, 3, next("a")), refused(400, "expiredCursor", ""), noTotal(1, 3, next("b")), refused(400, "invalidCursor", "")}, 3, false, engine.CodePaginationBroken, nil},
 		{"74 the server switches", small, []step{pageOf(5, 1, 3, next("x")), pageOf(5, 4, 5, "")}, 5, true, "", []string{"startIndex=1&count=3", "cursor=x&count=3"}},
+		{"73 fewer than announced", byCursor, []step{pageOf(9, 1, 3, next("a")), pageOf(9, 4, 5, "")}, 5, false, "", nil},
 		{"count is not taken", byCursor, []step{refused(400, "invalidCount", ""), noTotal(1, 2, "")}, 2, true, "", []string{"cursor=&count=3", "cursor="}},
 	} {
 		cl, f := newFake(t, c.change, c.steps...)
@@ -275,6 +280,77 @@ func Test73and74CursorPaging(t *testing.T) {
 				t.Errorf("%s: request %d is %s, want %s", c.name, i, got, want)
 			}
 		}
+	}
+}
+
+// A page that is too large is asked for again, smaller, where the listing stands.
+func TestLargePagesAreAskedForInPieces(t *testing.T) {
+	big := ok(fmt.Sprintf(`{"totalResults":6,"Resources":[{"id":"3","displayName":%q}]}`, strings.Repeat("x", 4096)))
+	cl, f := newFake(t, func(cfg *Config) { cfg.Page.Size, cfg.Limits.BodyBytes = 4, 2048 },
+		pageOf(10, 1, 4, ""), big, refused(413, "tooMany", "too many"), pageOf(10, 5, 5, ""), pageOf(10, 6, 6, ""), pageOf(10, 7, 7, ""),
+		pageOf(10, 8, 8, ""), pageOf(10, 9, 9, ""), pageOf(10, 10, 10, ""), pageOf(10, 1, 0, ""))
+	ids, complete, err := collect(t, cl)
+	noError(t, err)
+	if len(ids) != 10 || !complete {
+		t.Errorf("got %v, complete %t", ids, complete)
+	}
+	for i, want := range []string{"startIndex=1&count=4", "startIndex=5&count=4", "startIndex=5&count=2", "startIndex=5&count=1", "startIndex=6&count=1"} {
+		if got := f.sent()[i].uri; got != "/scim/Users?"+want {
+			t.Errorf("request %d is %s, want %s", i, got, want)
+		}
+	}
+}
+
+// Who leaves while the pages are read moves somebody else to a page that was read already. Nobody is then told to be
+// gone who was only not shown.
+func TestListingWhileAccountsComeAndGo(t *testing.T) {
+	const n = 1234
+	for name, o := range map[string]struct {
+		quirks scimtest.Quirks
+		mode   string
+		change func(w *sandbox, ids []string) // when the first page was read
+		told   int                            // of those there at first
+		whole  bool
+	}{
+		"nothing happens":           {told: n, whole: true},
+		"nothing happens, cursor":   {quirks: scimtest.Quirks{Cursor: true}, mode: "cursor", told: n, whole: true},
+		"nothing happens, switched": {quirks: scimtest.Quirks{CursorUnasked: true}, told: n, whole: true},
+		"an overlap":                {quirks: scimtest.Quirks{OverlapPages: true}, told: n},
+		"somebody leaves":           {change: func(w *sandbox, ids []string) { w.Remove(engine.User, ids[4]) }, told: n - 1},
+		"somebody leaves, cursor": {quirks: scimtest.Quirks{Cursor: true}, mode: "cursor",
+			change: func(w *sandbox, ids []string) { w.Remove(engine.User, ids[4]) }, told: n},
+		"somebody comes": {change: func(w *sandbox, _ []string) { w.Add(engine.User, map[string]any{"userName": "late"}) }, told: n},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, w := openSandbox(t, scimtest.Options{Quirks: o.quirks}, "", func(cfg *Config) { cfg.Page.Mode = o.mode })
+			var ids []string
+			at := map[string]bool{}
+			for i := range n {
+				id := w.Add(engine.User, map[string]any{"userName": fmt.Sprint("u", i)})
+				ids, at[id] = append(ids, id), true
+			}
+			told := map[string]bool{}
+			complete, err := c.List(t.Context(), engine.User, func(r engine.Resource) error {
+				if told[r.ID] {
+					t.Errorf("%s was told twice", r.ID)
+				}
+				if told[r.ID] = true; len(told) == 1 && o.change != nil {
+					o.change(w, ids)
+				}
+				return nil
+			})
+			noError(t, err)
+			old := 0
+			for id := range told {
+				if at[id] {
+					old++
+				}
+			}
+			if old != o.told || complete != o.whole {
+				t.Errorf("%d of %d were told, complete %t; want %d, %t", old, n, complete, o.told, o.whole)
+			}
+		})
 	}
 }
 

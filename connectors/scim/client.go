@@ -27,6 +27,7 @@ type Client struct {
 	lessons lessons
 	filters filterMemory
 	members memberMemory
+	sight   memberSight
 	loops   loopGuard
 	scans   scans
 	buckets struct{ write, createUser, groupPatch *rate.Limiter }
@@ -35,8 +36,9 @@ type Client struct {
 }
 
 var (
-	_ engine.Target = (*Client)(nil)
-	_ engine.Lister = (*Client)(nil)
+	_ engine.Target       = (*Client)(nil)
+	_ engine.Lister       = (*Client)(nil)
+	_ engine.MemberLister = (*Client)(nil)
 )
 
 // New checks cfg and returns a client. All problems are reported at once, each with its key. It

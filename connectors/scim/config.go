@@ -79,6 +79,16 @@ type Auth struct {
 	Value engine.Secret `yaml:"value"`
 }
 
+// TokenExpires is the beginning of the day, in UTC, on which the credential ends; zero if nobody said or what was said is
+// no date, which [New] refuses.
+func (c Config) TokenExpires() time.Time {
+	at, err := time.Parse(time.DateOnly, c.Auth.Expires)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
 // Rates are optional limits for kinds of requests that services meter separately.
 type Rates struct {
 	Write      Rate `yaml:"write"`      // everything but reads

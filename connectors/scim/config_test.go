@@ -154,6 +154,11 @@ capabilities: {filterPaths: false}
 	if got := c.Expires().Format(time.DateOnly); got != "2027-11-01" {
 		t.Errorf("expires %s", got)
 	}
+	for text, want := range map[string]time.Time{"2027-11-01": time.Date(2027, 11, 1, 0, 0, 0, 0, time.UTC), "": {}, "soon": {}, "2027-13-01": {}} {
+		if got := (Config{Auth: Auth{Expires: text}}).TokenExpires(); !got.Equal(want) {
+			t.Errorf("the token of %q ends %s, want %s", text, got, want)
+		}
+	}
 	out, err := yaml.Marshal(cfg)
 	if err != nil || bytes.Contains(out, []byte("abcdef")) {
 		t.Errorf("written back: %v\n%s", err, out)

@@ -192,14 +192,6 @@ func (m *changingMembers) read(ctx context.Context) (ids []string, shown bool, e
 	if err != nil || !ok {
 		return nil, false, nil
 	}
-	members, shown := doc.get("members")
-	for _, e := range asList(members) {
-		if o, ok := e.(object); ok {
-			e = o.at("value")
-		}
-		if id := idText(e); id != "" {
-			ids = append(ids, id)
-		}
-	}
-	return ids, shown, nil
+	list := membersOf(doc)
+	return list.ids, list.shown, nil
 }

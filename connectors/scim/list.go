@@ -16,7 +16,7 @@ const maxEmptyPages = 20
 
 // List implements [engine.Lister] (section 22).
 func (c *Client) List(ctx context.Context, k engine.Kind, yield func(engine.Resource) error) (bool, error) {
-	l := &listing{c: c, k: k, count: c.set.Page.Size, seen: map[string]bool{}, yield: yield}
+	l := &listing{c: c, k: k, count: c.set.Page.Size, total: -1, seen: map[string]bool{}, yield: yield}
 	complete, err := l.run(ctx)
 	if l.stopped != nil {
 		return false, l.stopped
@@ -30,7 +30,9 @@ type listing struct {
 	k         engine.Kind
 	count     int // 0: the server does not take count
 	seen      map[string]bool
+	total     int  // of results, as the last page said that had any; -1: not said
 	twice     bool // an id came on more than one page
+	moved     bool // the number of results changed: somebody who was not shown may have moved to a page that was
 	restarted bool
 	yield     func(engine.Resource) error
 	stopped   error // what yield returned
@@ -47,8 +49,8 @@ func (l *listing) run(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if again { // an expired cursor, or a count that is not taken: from the start, once each
-			start, cursor, empties = 1, "", 0
+		if again { // with what l has changed; a cursor is good for the count that it was made with
+			cursor, empties = "", 0
 			continue
 		}
 		news, err := l.deliver(p)
@@ -56,6 +58,7 @@ func (l *listing) run(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		r := len(p.resources)
+		l.totals(p)
 		if p.next != "" && l.c.set.Page.Mode != "index" {
 			if p.next == cursor {
 				return false, l.broken("it returned the same cursor twice")
@@ -69,25 +72,31 @@ func (l *listing) run(ctx context.Context) (bool, error) {
 			cursor, byCursor = p.next, true
 			continue
 		}
-		if byCursor {
-			return !l.twice, nil
-		}
-		if r == 0 {
-			return l.whole(p), nil
+		if byCursor || r == 0 {
+			return l.whole(), nil
 		}
 		if news == 0 && pages > 0 {
 			return false, l.broken("it returned the same results for another startIndex")
 		}
 		start += r // never itemsPerPage and never count: both are wrong on some servers
 		if p.total >= 0 && start > p.total && r < l.count {
-			return l.whole(p), nil
+			return l.whole(), nil
 		}
 	}
 }
 
+// totals compares the number of results that pages tell. On a page behind the last some servers say 0.
+func (l *listing) totals(p page) {
+	if p.total < 0 || p.total == 0 && len(p.resources) == 0 && len(l.seen) > 0 {
+		return
+	}
+	l.moved = l.moved || l.total >= 0 && p.total != l.total
+	l.total = p.total
+}
+
 // whole reports whether nothing can be missing: only then may absence be concluded from a listing.
-func (l *listing) whole(p page) bool {
-	return !l.twice && (p.total < 0 || p.total == len(l.seen))
+func (l *listing) whole() bool {
+	return !l.twice && !l.moved && (l.total < 0 || l.total == len(l.seen))
 }
 
 func (l *listing) deliver(p page) (news int, err error) {
@@ -113,7 +122,7 @@ func (l *listing) broken(why string) error {
 	return l.c.fail(engine.OutcomeEscrow, engine.CodePaginationBroken, "the listing cannot be trusted: %s", why)
 }
 
-// page reads one page. again asks to start anew.
+// page reads one page. again asks to send the question once more: by index from where it stood, by cursor from the start.
 func (l *listing) page(ctx context.Context, start int, cursor string, byCursor bool) (p page, again bool, err error) {
 	var b []byte
 	if l.k == engine.Group {
@@ -144,7 +153,9 @@ func (l *listing) page(ctx context.Context, start int, cursor string, byCursor b
 		case (f.status == http.StatusRequestEntityTooLarge || f.said.scimType == "tooMany") && l.count > 1:
 			l.count /= 2
 			return page{}, true, nil
-		case f.status == http.StatusBadRequest && start > 1:
+		case f.status == http.StatusBadRequest && start > 1 && !byCursor && l.total >= 0 && start > l.total:
+			return page{total: l.total}, false, nil // there is no page behind the last one
+		case f.status == http.StatusBadRequest && start > 1 && !byCursor:
 			return page{}, false, l.broken("the target refuses a startIndex of " + strconv.Itoa(start))
 		}
 	}

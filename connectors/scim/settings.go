@@ -226,11 +226,9 @@ func (s *settings) checkAuth() []error {
 		wrong("auth: cert and key belong together; set both or none")
 	}
 	if a.Expires != "" {
-		at, err := time.Parse(time.DateOnly, a.Expires)
-		if err != nil {
+		if s.expires = s.TokenExpires(); s.expires.IsZero() {
 			wrong("auth.expires: %q is not a date; write it as 2027-11-01", a.Expires)
 		}
-		s.expires = at
 	}
 	return errs
 }

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scimsync/scimsync/engine"
 	"github.com/scimsync/scimsync/mapping"
 )
@@ -69,6 +67,7 @@ func TestTarget(t *testing.T, open func(t *testing.T) (engine.Target, TargetWorl
 		{"cancelled", targetStops},
 		{"concurrent", targetIsConcurrent},
 		{"list", targetLists},
+		{"members/read", targetReadsMembers},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			target, world := open(t)
@@ -413,78 +412,6 @@ func targetDeletes(t *testing.T, target engine.Target, w TargetWorld) {
 	if u, g := w.Count(engine.User), w.Count(engine.Group); u != 0 || g != 0 {
 		t.Errorf("got %d users and %d groups, want none", u, g)
 	}
-}
-
-func crowd(t *testing.T, target engine.Target, n int) []string {
-	t.Helper()
-	ids := make([]string, n)
-	for i := range ids {
-		ids[i] = mustCreate(t, target, fmt.Sprintf("person%03d", i))
-	}
-	return ids
-}
-
-func wantMembers(t *testing.T, w TargetWorld, group string, want []string) {
-	t.Helper()
-	got, want := slices.Sorted(slices.Values(w.Members(group))), slices.Sorted(slices.Values(want))
-	if d := cmp.Diff(want, got); d != "" && len(want)+len(got) > 0 {
-		t.Errorf("members (-want +got):\n%s", d)
-	}
-}
-
-func allWell(t *testing.T, answers map[string]error, err error, want []string) {
-	t.Helper()
-	if err != nil {
-		t.Fatalf("members: %v", detail(err))
-	}
-	if got := slices.Sorted(maps.Keys(answers)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
-		t.Errorf("answers are about %v, want %v", got, want)
-	}
-	for id, err := range answers {
-		if err != nil {
-			t.Errorf("member %s: %v", id, detail(err))
-		}
-	}
-}
-
-func targetChangesMembers(t *testing.T, target engine.Target, w TargetWorld) {
-	ids := crowd(t, target, 7)
-	group := mustCreateGroup(t, target, "Harbour Pilots")
-	answers, err := target.AddMembers(t.Context(), group, ids)
-	allWell(t, answers, err, ids)
-	wantMembers(t, w, group, ids)
-	answers, err = target.RemoveMembers(t.Context(), group, ids[:3])
-	allWell(t, answers, err, ids[:3])
-	wantMembers(t, w, group, ids[3:])
-	answers, err = target.RemoveMembers(t.Context(), group, ids[3:])
-	allWell(t, answers, err, ids[3:])
-	wantMembers(t, w, group, nil)
-}
-
-func targetRepeatsMembers(t *testing.T, target engine.Target, w TargetWorld) {
-	ids := crowd(t, target, 4)
-	group := mustCreateGroup(t, target, "Harbour Pilots")
-	for range 2 {
-		answers, err := target.AddMembers(t.Context(), group, ids)
-		allWell(t, answers, err, ids)
-	}
-	for range 2 {
-		answers, err := target.RemoveMembers(t.Context(), group, ids[:2])
-		allWell(t, answers, err, ids[:2])
-	}
-	wantMembers(t, w, group, ids[2:])
-	answers, err := target.AddMembers(t.Context(), group, nil)
-	allWell(t, answers, err, nil)
-}
-
-func targetReportsGoneGroup(t *testing.T, target engine.Target, w TargetWorld) {
-	ids := crowd(t, target, 2)
-	group := mustCreateGroup(t, target, "Harbour Pilots")
-	w.Remove(engine.Group, group)
-	_, err := target.AddMembers(t.Context(), group, ids)
-	wantOutcome(t, err, engine.OutcomeRematch)
-	_, err = target.RemoveMembers(t.Context(), group, ids)
-	wantOutcome(t, err, engine.OutcomeRematch)
 }
 
 func targetTellsEmpty(t *testing.T, target engine.Target, w TargetWorld) {
