@@ -213,11 +213,7 @@ func settleHolder(ctx context.Context, t tx, c engine.CycleID, e engine.EdgesSet
 		if linked || e.CountHolder {
 			l.LastCycle, l.LastBucket = lastCycle, lastBucket
 		}
-		args, err := appendLink(nil, t, l)
-		if err != nil {
-			return err
-		}
-		return storeLinks(ctx, t, args)
+		return storeLink(ctx, t, l)
 	}
 	_, err = t.exec(ctx, "UPDATE links SET last_cycle = ?, last_bucket = ? WHERE job = ? AND kind = ? AND id = ?",
 		string(lastCycle), lastBucket, t.job, string(e.From.Kind), e.From.ID)
