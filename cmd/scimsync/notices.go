@@ -43,7 +43,7 @@ func newDispatcher(f *config.File, box engine.Notices, lg *zap.Logger) (*notify.
 		d.Webhooks = append(d.Webhooks, w)
 	}
 	for _, j := range f.Jobs {
-		d.Jobs[engine.JobID(j.ID)] = notify.Recipients{Email: j.Notify.Email, OnFailure: j.Notify.OnFailure}
+		d.Jobs[engine.JobID(j.ID)] = notify.Recipients{Email: j.Notify.Email, OnFailure: j.Notify.OnFailure, Digest: j.Notify.Digest}
 	}
 	return d, errors.Join(errs...)
 }
