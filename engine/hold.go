@@ -37,6 +37,8 @@ type Hold struct {
 	// Limit is the number of disables and deletes that the cycle allowed when it was first held.
 	Limit int       `json:"limit"`
 	Since time.Time `json:"since"`
+	// PassedOver: verdicts were given about others that were held with it, and none about it.
+	PassedOver bool `json:"passedOver,omitzero"`
 
 	Verdict   Verdict   `json:"verdict,omitempty"`
 	VerdictAt time.Time `json:"verdictAt,omitzero"`

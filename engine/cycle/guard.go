@@ -23,6 +23,8 @@ type staged struct {
 	verdict engine.Verdict
 	// cause is the guard that holds it by itself, whatever the count: "" for none.
 	cause engine.HoldCause
+	// passedOver: somebody gave verdicts and none about it.
+	passedOver bool
 	// lapsed: it follows from a lost assignment.
 	lapsed bool
 }
@@ -72,7 +74,6 @@ func (d *decider) guard(ctx context.Context) error {
 		return nil
 	}
 	n := decide.Census{Guard: d.job.Options.Deletions}
-	emptied := map[engine.Kind]bool{}
 	for _, k := range kinds(d.job) {
 		links, err := d.Store.CountLinks(ctx, d.job.ID, k)
 		if err != nil {
@@ -85,19 +86,23 @@ func (d *decider) guard(ctx context.Context) error {
 				lapsed++
 			}
 		}
-		emptied[k] = decide.Emptied(known, lapsed)
+		n.Emptied = n.Emptied || decide.Emptied(known, lapsed)
 	}
 	for _, s := range d.staged {
 		switch s.verdict {
 		case engine.Approved:
 			n.Approved++
-		case engine.Undecided:
+		case engine.Rejected:
+			if at := s.queued.Hold.VerdictAt; at.After(n.RejectedAt) {
+				n.RejectedAt = at
+			}
+		default:
 			n.Undecided++
 		}
 	}
 	for i := range d.staged {
 		s := &d.staged[i]
-		n.Emptied = emptied[s.queued.Kind]
+		s.passedOver = n.PassedOver(s.queued.Hold) || n.Approved > 0
 		if cause, hold := n.Holds(s.queued.Hold, s.lapsed); hold && s.cause == "" {
 			s.cause = cause
 		}
@@ -124,6 +129,12 @@ func (d *decider) planStaged(ctx context.Context, limit int) error {
 			if h := p.Hold; h == nil || h.Action != s.op.Action || h.Verdict != engine.Undecided {
 				p.Hold = d.held(s, limit)
 				news = append(news, d.stagedRow(s))
+			} else if d.Record != nil { // a plan shows all that is held
+				news = append(news, d.stagedRow(s))
+			}
+			if s.passedOver && !p.Hold.PassedOver {
+				p.Hold = new(*p.Hold)
+				p.Hold.PassedOver = true
 			}
 		default:
 			p.Hold = nil

@@ -61,6 +61,9 @@ type Census struct {
 	// Approved are changes that this cycle carries out on an approval. They leave less room for others: an approved
 	// list cannot be joined by somebody nobody looked at.
 	Approved int
+	// RejectedAt is when a rejection that stands was last given. Rejected changes count nowhere, but show that the list they
+	// were on was looked at.
+	RejectedAt time.Time
 	// Emptied says that nearly everybody lost the assignment at once, see [Emptied].
 	Emptied bool
 }
@@ -68,29 +71,33 @@ type Census struct {
 // Exceeded reports whether the counts are above the limit. Exactly as many as the limit pass.
 func (c Census) Exceeded() bool { return Holds(c.Guard, c.Managed, c.Undecided+c.Approved) }
 
-// Holds says whether an undecided change is held, and by which guard. before is what is known of it: nil for one that comes
-// up for the first time. lapsed says that it follows from a lost assignment.
+// Holds says whether an undecided change is held, and by which guard. before is what is known of it: nil for a change that
+// comes up for the first time. lapsed says that it follows from a lost assignment.
 //
-// It is all or nothing: none of those that come up now is carried out when there are too many, and nothing that was held
-// before. What is held stays held although there are fewer now: until a verdict, until its object is entitled again
-// (and so not counted any more), until the guard is switched off, or until the limit is raised to what there is. A guard that
-// does not count (lapsed, missing) does not heed a higher limit.
+// It is all or nothing: none of them is carried out when there are too many. They are counted anew in every cycle, so that
+// the real leavers of a day on which the source answered badly are not kept waiting once the others are entitled again
+// (18.8). But what somebody looked at and did not approve, by approving or rejecting others of the list, is held until
+// there is a verdict about it, it is entitled again, the guard is switched off, or the limit is raised to what there is.
 func (c Census) Holds(before *engine.Hold, lapsed bool) (engine.HoldCause, bool) {
-	limit, on := Limit(c.Guard, c.Managed)
+	n, ok := Limit(c.Guard, c.Managed)
 	switch {
-	case !on:
+	case !ok:
 		return "", false
-	case before != nil && before.Cause != engine.HoldThreshold:
-		return before.Cause, true
 	case lapsed && c.Emptied:
 		return engine.HoldLapsed, true
 	case c.Exceeded():
 		return engine.HoldThreshold, true
-	case before != nil && limit <= before.Limit:
-		return engine.HoldThreshold, true
+	case before != nil && n <= before.Limit && c.PassedOver(before):
+		return before.Cause, true
 	default:
 		return "", false
 	}
+}
+
+// PassedOver reports whether somebody gave verdicts on a list with the change on it and none about it, or one that
+// stands no more.
+func (c Census) PassedOver(before *engine.Hold) bool {
+	return before != nil && (before.PassedOver || before.Verdict != engine.Undecided || c.Approved > 0 || c.RejectedAt.After(before.Since))
 }
 
 // Truncated reports whether a full read looks cut short: it brought less than half of the objects
