@@ -49,7 +49,9 @@ type MemberLister interface {
 type OnDemand interface {
 	// PutInspection stores what was read of single objects: the object, its groups, the assignments of these principals in
 	// place of those known, and the edges: of a user all member edges to it and its manager, of a group those
-	// told. It queues nothing but the object itself, and moves no watermark.
+	// told. It moves no watermark, and queues nothing but the object itself and those others about whom it brought what
+	// the next round will not find new any more. Members of a job that has Direct edges are stored as such. An object
+	// that is not Active keeps its assignments and edges.
 	PutInspection(ctx context.Context, j JobID, in Inspection) error
 
 	// Lease reserves objects for owner until a time and queues those that are not. It reserves all or

@@ -57,7 +57,7 @@ type Feeds interface {
 	// the watermark takes the place of the old one, all in one transaction.
 	CloseRound(ctx context.Context, j JobID, f Feed, watermark Cursor) error
 
-	// Expand derives the Member edges of assigned groups (all: of every group) from the Direct edges: a
+	// Expand derives the Member edges of assigned and of linked groups (all: of every Active group too) from the Direct edges: a
 	// group has the users of all groups below it, however deep, each once; rings are no matter. It does what
 	// SavePage does with Member edges that come and go, users whose scope may have changed are queued included. It returns
 	// how many edges came or went.

@@ -211,6 +211,7 @@ func expandTests() []storeTest {
 			c.edges(removed(member("mid", user("u2"))))
 			c.equal("no direct edge is left to bring it back", c.members("mid"), nil)
 		}},
+		{"members converge", func(c *storeCase) { expansions(c.T, c.s) }},
 		{"a hundred thousand edges take seconds", func(c *storeCase) {
 			if testing.Short() {
 				c.Skip("stores a hundred thousand edges")

@@ -107,7 +107,7 @@ func (s *Store) ForgetLinks(ctx context.Context, j engine.JobID) (int, error) {
 }
 
 // owned are all tables with rows of a job but the audit, which outlives it.
-var owned = append([]string{"cycle_counts", "cycles", "log", "plans", "notices"}, copied...)
+var owned = append([]string{"cycle_counts", "cycles", "log", "plans", "requests", "notices"}, copied...)
 
 // eraseRows is the number of rows of the log that one transaction removes.
 const eraseRows = 5000
