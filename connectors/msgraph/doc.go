@@ -12,5 +12,8 @@
 // request, follows a redirect or adds headers; that is done in client.go, where also every answer is
 // classified. A link that Graph gave is sent back byte for byte, to the configured host only.
 //
+// Single objects are read with everything about them for provisioning on demand, from places that need no further
+// permission and no index that is behind: lists are not cast or filtered by relation, and types are told apart here.
+//
 // The package decides nothing about people. It writes nothing to the directory.
 package msgraph

@@ -125,11 +125,12 @@ func (s *Source) upward(ctx context.Context, of engine.Ref, relation string) ([]
 	return groupIDs(items), err
 }
 
-// groupIDs are the ids of the groups among items of several types, sorted, each once.
+// groupIDs are the ids of the groups among items of several types, sorted, each once. One without a type may be a
+// group: that is found when it is read.
 func groupIDs(items []map[string]any) []string {
 	var ids []string
 	for _, item := range items {
-		if item["@odata.type"] != nil && typed(item, engine.Group) {
+		if typed(item, engine.Group) {
 			ids = append(ids, identity(item))
 		}
 	}

@@ -379,6 +379,44 @@ func TestInspectionUnderFaults(t *testing.T) {
 	}
 }
 
+// What else can be in a group is neither told by the feed nor by the group.
+func TestOnlyUsersAndGroupsAreMembers(t *testing.T) { // GS-GR-5
+	t.Parallel()
+	types := []string{"user", "group", "device", "orgContact", "servicePrincipal", "application", "administrativeUnit", "somethingNew"}
+	var items []string
+	for _, typ := range types {
+		items = append(items, fmt.Sprintf(`{"@odata.type":"#microsoft.graph.%s","id":"the-%s"}`, typ, strings.ToUpper(typ)))
+	}
+	list := strings.Join(items, ",")
+	var base string
+	src, s := scripted(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/delta"):
+			say(w, `{"value":[{"id":%q,"members@delta":[%s]}],"@odata.deltaLink":"%s/groups/delta?$deltatoken=2"}`, crew, list, base)
+		case strings.HasSuffix(r.URL.Path, "/members"):
+			say(w, `{"value":[%s]}`, list)
+		default:
+			say(w, `{"id":%q}`, crew)
+		}
+	}, func(c *Config) { c.Scope, c.Select.Groups = engine.ScopeAll, []string{"displayName"} })
+	base = s.url
+	told := func(edges []engine.Edge) []string {
+		var out []string
+		for _, e := range edges {
+			out = append(out, fmt.Sprint(e.To.Kind, " ", e.To.ID, " ", e.Removed))
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := []string{"group the-group false", "user the-user false"}
+	if diff := cmp.Diff(want, told(mustFollow(t, src, engine.FeedGroups, "").Edges)); diff != "" {
+		t.Errorf("the feed (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, told(inspect(t, src, engine.Group, crew, nil).Edges)); diff != "" {
+		t.Errorf("the group (-want +got):\n%s", diff)
+	}
+}
+
 // A group that vanishes between two requests conveys nothing.
 func TestAGroupThatGoesAwayMeanwhile(t *testing.T) {
 	t.Parallel()
