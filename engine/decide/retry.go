@@ -40,7 +40,8 @@ const Expiry = 28 * 24 * time.Hour
 // any more. What is tried again after that, because its source object changed or somebody asked for it, begins anew.
 func Fail(before *engine.Escrow, c engine.Code, status int, detail string, now time.Time) (after engine.Escrow, expired bool) {
 	after = engine.Escrow{FirstFailure: now, LastFailure: now, Attempts: 1, Code: c, Status: status, Detail: detail}
-	if before != nil && !before.Expired {
+	// What had expired says so also by its times: the mark is gone once the change is queued anew.
+	if before != nil && !before.Expired && before.LastFailure.Sub(before.FirstFailure) < Expiry {
 		after.FirstFailure, after.Attempts = before.FirstFailure, before.Attempts+1
 	}
 	soon := 1

@@ -67,9 +67,12 @@ func TestExpiry(t *testing.T) {
 		t.Errorf("%d tries", tries)
 	}
 	later := first.Add(40 * day)
-	again, expired := Fail(&e, engine.CodeConflict, 409, "taken", later)
 	want := engine.Escrow{FirstFailure: later, LastFailure: later, Attempts: 1, Due: later, Code: engine.CodeConflict, Status: 409, Detail: "taken"}
-	if d := cmp.Diff(want, again); d != "" || expired {
-		t.Errorf("queued anew after it had expired (-want +got):\n%s", d)
+	for _, marked := range []bool{true, false} { // a store forgets the mark when the change is queued anew
+		e.Expired = marked
+		again, expired := Fail(&e, engine.CodeConflict, 409, "taken", later)
+		if d := cmp.Diff(want, again); d != "" || expired {
+			t.Errorf("queued anew after it had expired, marked %v (-want +got):\n%s", marked, d)
+		}
 	}
 }
