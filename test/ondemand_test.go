@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -101,6 +99,17 @@ func TestOnDemandLife(t *testing.T) {
 	ann := w.assigned("ann", "bob")[0]
 	w.dir.UpdateUser(ann, map[string]any{"mail": "ann.test@mail.example.test"})
 
+	// Neither a pause nor quarantine keeps a person from provisioning somebody.
+	control := func(set func(*engine.Control)) {
+		t.Helper()
+		if _, err := w.store.UpdateControl(t.Context(), "test", func(c *engine.Control) error { set(c); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	control(func(c *engine.Control) {
+		c.Paused = true
+		c.Quarantine = &engine.Quarantine{Reason: engine.QuarantineException, SeriesBegan: time.Now(), CurrentBegan: time.Now(), NextAttempt: time.Now().Add(time.Hour)}
+	})
 	got := w.provision("ANN@example.test")[0]
 	w.did(got, engine.StatusSuccess, engine.Create, string(engine.Assigned))
 	want := []string{"import EntryImportAdd success", "scoping EntrySynchronizationScoping success", "matching EntryImport success", "processing EntrySynchronizationAdd success", "export EntryExportAdd success"}
@@ -132,6 +141,7 @@ func TestOnDemandLife(t *testing.T) {
 	}
 
 	w.did(w.provision(ann)[0], engine.StatusSkipped, engine.Nothing, string(engine.RedundantExport))
+	control(func(c *engine.Control) { *c = engine.Control{} })
 	c := w.sync()
 	if n := c.Counts[engine.User.Counter(engine.BucketCreated)]; n != 1 {
 		t.Errorf("the first cycle created %d, want bob alone", n)
@@ -225,143 +235,6 @@ func TestOnDemandNames(t *testing.T) {
 	}
 	if _, err := w.runner.Provision(t.Context(), "test", "", make([]engine.Subject, cycle.MaxSubjects+1), false, false); err == nil {
 		t.Error("a call with too many subjects was taken")
-	}
-}
-
-// known is all that the store tells of the job and the application holds.
-type known struct {
-	Queue   map[engine.ChangeState]int
-	Rows    []engine.LogEntry
-	Links   []engine.Link
-	Objects map[string]engine.Stored
-	Paths   map[string][]engine.AssignmentPath
-	Cycles  []engine.Cycle
-	Feeds   []engine.FeedState
-	State   engine.JobState
-	Holders []engine.Holder
-	Users   []scimtest.Resource
-	Groups  []scimtest.Resource
-}
-
-func (w *world) known(users, groups []string) known {
-	w.t.Helper()
-	ctx := w.t.Context()
-	k := known{Queue: w.queue(), Objects: map[string]engine.Stored{}, Paths: map[string][]engine.AssignmentPath{}, Users: w.app.Users(), Groups: w.app.Groups()}
-	var errs []error
-	keep := func(err error) { errs = append(errs, err) }
-	var err error
-	k.Rows, err = w.store.Entries(ctx, "test", engine.LogFilter{})
-	keep(err)
-	for kind, ids := range map[engine.Kind][]string{engine.User: users, engine.Group: groups} {
-		links, err := w.store.Links(ctx, "test", kind, "", 1000)
-		keep(err)
-		k.Links = append(k.Links, links...)
-		objects, err := w.store.Objects(ctx, "test", kind, ids)
-		keep(err)
-		paths, err := w.store.AssignmentPaths(ctx, "test", kind, ids)
-		keep(err)
-		for id, o := range objects {
-			k.Objects[id], k.Paths[id] = o, paths[id]
-		}
-	}
-	slices.SortFunc(k.Links, func(a, b engine.Link) int { return strings.Compare(a.ID, b.ID) })
-	k.Cycles, err = w.store.LastCycles(ctx, "test", 100)
-	keep(err)
-	for _, f := range []engine.Feed{engine.FeedAssignments, engine.FeedGroups, engine.FeedUsers} {
-		st, err := w.store.FeedState(ctx, "test", f)
-		keep(err)
-		k.Feeds = append(k.Feeds, st)
-	}
-	k.State, err = w.store.JobState(ctx, "test")
-	keep(err)
-	for _, rel := range []engine.Relation{engine.Member, engine.Manager} {
-		h, err := w.store.Holders(ctx, "test", rel, "", 1000)
-		keep(err)
-		k.Holders = append(k.Holders, h...)
-	}
-	if err := errors.Join(errs...); err != nil {
-		w.t.Fatal(err)
-	}
-	return k
-}
-
-// dryly is an answer without what must differ between a dry run and a real one.
-func dryly(ps []engine.Provisioned) []engine.Provisioned {
-	out := slices.Clone(ps)
-	for i := range out {
-		p := &out[i]
-		p.DryRun, p.StartedAt, p.EndedAt, p.Entry.ID, p.Entry.At, p.Entry.Duration, p.Entry.Cycle, p.Entry.Detail = false, time.Time{}, time.Time{}, 0, time.Time{}, 0, "", ""
-		if cycle.Planned(p.Entry.Target.ID) || p.Entry.Action == engine.Create {
-			p.Entry.Target.ID = ""
-		}
-		p.Steps = slices.Clone(p.Steps)
-		for j := range p.Steps {
-			s := &p.Steps[j]
-			s.At, s.Description = time.Time{}, ""
-			s.Details = slices.DeleteFunc(slices.Clone(s.Details), func(d engine.Detail) bool {
-				return s.Type == engine.StepExport && d.Name == "TargetId"
-			})
-			for k := range s.Details {
-				s.Details[k].Value = strings.ReplaceAll(s.Details[k].Value, "would be ", "")
-			}
-		}
-		p.Members = dryly(p.Members)
-		for j := range p.Members {
-			p.Members[j].Entry.Target.ID = ""
-		}
-	}
-	return out
-}
-
-// TestOnDemandDry: a dry run changes nothing here or there, and says what the run after it does: creates, updates,
-// leavers, memberships that come and go, managers, a group that is new.
-func TestOnDemandDry(t *testing.T) {
-	t.Parallel()
-	for _, first := range []bool{false, true} {
-		t.Run(fmt.Sprintf("after a cycle %t", first), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, setting{mapping: withManager(t)})
-			c := w.cast()
-			other := w.dir.AddGroup(graphtest.Group{DisplayName: "Second", Members: []string{c.crew[0], c.crew[1]}})
-			w.dir.Assign(other, graphtest.ZeroRole)
-			if first {
-				w.sync()
-			}
-			w.dir.UpdateUser(c.crew[0], map[string]any{"surname": "Berg"})
-			w.dir.RemoveMember(other, c.crew[0])
-			w.dir.AddMember(other, c.crew[2])
-			w.dir.UpdateUser(c.crew[3], map[string]any{"accountEnabled": false})
-			w.dir.Unassign(c.solo)
-			w.dir.SetManager(c.crew[4], c.crew[5])
-			joiner := w.addUser("joiner")
-			w.dir.AddMember(c.group, joiner)
-			fresh := w.dir.AddGroup(graphtest.Group{DisplayName: "Fresh", Members: []string{joiner, c.outsider, c.crew[1]}})
-			w.dir.Assign(fresh, graphtest.ZeroRole)
-			people, groups := append(slices.Clone(c.crew), c.solo, c.boss, c.outsider, joiner), []string{c.group, c.other, other, fresh}
-			subjects := append(users(c.crew...), users(c.solo, joiner, c.boss)...)
-			subjects = append(subjects, engine.Subject{Kind: engine.Group, Name: fresh}, engine.Subject{Kind: engine.Group, Name: "Second", Members: []string{c.crew[0], "crew2@example.test"}})
-
-			before := w.known(people, groups)
-			w.app.ResetCounts()
-			planned := w.provisionAs(true, subjects...)
-			if d := cmp.Diff(before, w.known(people, groups), cmpopts.EquateEmpty()); d != "" {
-				t.Fatalf("a dry run left traces (-before +after):\n%s", d)
-			}
-			if n := w.app.Requests(); n.Writes != 0 {
-				t.Fatalf("a dry run wrote to the application: %v", n.By)
-			}
-			for i, p := range planned {
-				if !p.DryRun {
-					t.Errorf("subject %d does not say that it was a dry run", i)
-				}
-			}
-			done := w.provisionAs(false, subjects...)
-			if d := cmp.Diff(dryly(planned), dryly(done), cmpopts.EquateEmpty()); d != "" {
-				t.Errorf("a dry run and the run after it differ (-dry +real):\n%s", d)
-			}
-			w.sync()
-			w.inStep()
-		})
 	}
 }
 
@@ -476,6 +349,28 @@ func TestOnDemandRefused(t *testing.T) {
 		t.Errorf("the queue is %v: the success did not clear the escrow", n)
 	}
 
+	// Two people match one account: it goes to one of them.
+	if _, err := w.app.AddUser(map[string]any{"userName": "shared@example.test", "displayName": "Twin", "active": true}); err != nil {
+		t.Fatal(err)
+	}
+	var twinIDs []string
+	for _, name := range []string{"twin1", "twin2"} {
+		id := w.dir.AddUser(graphtest.User{UserPrincipalName: name + "@example.test", DisplayName: "Twin"})
+		w.dir.Assign(id, graphtest.ZeroRole)
+		twinIDs = append(twinIDs, id)
+	}
+	for _, dry := range []bool{true, false} {
+		both := w.provisionAs(dry, users(twinIDs...)...)
+		slices.SortFunc(both, func(a, b engine.Provisioned) int { return strings.Compare(string(b.Status), string(a.Status)) })
+		w.did(both[0], engine.StatusSuccess, engine.Update, string(engine.Matched))
+		if both[1].Status != engine.StatusFailure || both[1].Entry.Code != engine.CodeDuplicateSource {
+			t.Errorf("the second twin: %s, %s%s", both[1].Status, both[1].Entry.Code, steps(both[1]))
+		}
+	}
+	if n, _ := w.app.Size(); n != 4 {
+		t.Errorf("%d accounts, want 4: one was made, three were there", n)
+	}
+
 	w.fault(scimtest.Fault{Status: 401})
 	answers, err := w.runner.Provision(t.Context(), "test", "", users(ids[1]), false, false)
 	if stop, ok := errors.AsType[*cycle.StopError](err); !ok || stop.Code != engine.CodeCredentials || len(answers) != 0 {
@@ -512,145 +407,6 @@ func TestOnDemandGuard(t *testing.T) {
 	if w.mustAccount(ids[0]).Active || !w.mustAccount(ids[1]).Active {
 		t.Error("the wrong account was disabled")
 	}
-}
-
-// TestOnDemandBeside provisions a person while a cycle exports: one that it has not come to, and the very one that it is
-// writing. Nobody is written twice, and nobody waits long.
-func TestOnDemandBeside(t *testing.T) {
-	t.Parallel()
-	const people = 40
-	for _, at := range []string{"not begun", "being written"} {
-		t.Run(at, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, setting{})
-			var names []string
-			for i := range people {
-				names = append(names, fmt.Sprintf("p%02d", i))
-			}
-			ids := w.assigned(names...)
-			slices.Sort(ids)
-			w.stranger("stranger@example.test") // so that everybody is searched for
-			w.runner.Concurrency = 1
-			who := ids[people-1] // in the order of the export the last one
-			if at == "being written" {
-				who = ids[0]
-			}
-			var got engine.Provisioned
-			var took time.Duration
-			var asked, done sync.WaitGroup
-			asked.Add(1)
-			told := sync.OnceFunc(asked.Done)
-			posts := 0
-			begin := sync.OnceFunc(func() {
-				began := time.Now()
-				done.Go(func() {
-					answers, err := w.runner.Provision(context.WithoutCancel(t.Context()), "test", "", users(who), false, false)
-					if err != nil || len(answers) != 1 {
-						t.Errorf("%d answers: %v", len(answers), err)
-						return
-					}
-					got, took = answers[0], time.Since(began)
-				})
-				asked.Wait()
-				time.Sleep(300 * time.Millisecond) // it stands in line now
-			})
-			ask := func(r *http.Request) {
-				if strings.Contains(r.URL.Path+r.URL.RawQuery, who) {
-					told()
-				}
-			}
-			call := func(int64) {
-				if posts++; posts == 3 { // is it empty, is there the first one, and the create
-					w.onAsk.Store(&ask)
-					begin()
-				}
-			}
-			w.onCall.Store(&call)
-			w.cycle()
-			done.Wait()
-			if took > 5*time.Second {
-				t.Errorf("it took %s", took)
-			}
-			want := engine.Create
-			if at == "being written" {
-				want = engine.Nothing
-			}
-			if got.Entry.Action != want {
-				t.Errorf("got %s, want %s%s", got.Entry.Action, want, steps(got))
-			}
-			if n := w.app.Requests().By["POST /Users"]; n != people {
-				t.Errorf("%d creates for %d people", n, people)
-			}
-			w.sync()
-			w.settled()
-			w.inStep()
-		})
-	}
-}
-
-// TestOnDemandLost: whoever asked goes away while the answer to the create is on its way. Nobody is made twice, and the
-// object is free again at once.
-func TestOnDemandLost(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, setting{})
-	ann := w.assigned("ann")[0]
-	w.fault(scimtest.Fault{Method: "POST", Delay: time.Second, Times: 1})
-	ctx, cancel := context.WithCancel(t.Context())
-	call := func(int64) {
-		if users, _ := w.app.Size(); users == 0 {
-			time.AfterFunc(300*time.Millisecond, cancel)
-		}
-	}
-	w.onCall.Store(&call)
-	if answers, err := w.runner.Provision(ctx, "test", "", users(ann), false, false); !errors.Is(err, context.Canceled) {
-		t.Fatalf("got %v, %v", answers, err)
-	}
-	w.happened()
-	w.onCall.Store(nil)
-	began := time.Now()
-	got := w.provision(ann)[0]
-	if got.Entry.Action != engine.Nothing {
-		t.Errorf("the account was not found again%s", steps(got))
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the object was still reserved: it took %s", took)
-	}
-	if users, _ := w.app.Size(); users != 1 {
-		t.Errorf("%d accounts", users)
-	}
-	w.sync()
-	w.inStep()
-}
-
-// TestOnDemandLocked: an object that somebody else works on is waited for, but not for ever, and is free when the call ends.
-func TestOnDemandLocked(t *testing.T) {
-	virtually(t, func(t *testing.T) {
-		w := newWorld(t, setting{virtual: true})
-		ann := w.assigned("ann", "bob")[0]
-		other := []engine.Ref{{Kind: engine.User, ID: ann}}
-		if _, err := w.store.Lease(t.Context(), "test", other, "cycle:elsewhere", time.Now().Add(time.Hour), time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		got := w.provision(ann, "bob@example.test")
-		w.did(got[0], engine.StatusSkipped, engine.Skip, string(engine.LockedByOther))
-		w.did(got[1], engine.StatusSuccess, engine.Create, "")
-		if took := time.Since(began); took < 20*time.Second || took > 30*time.Second {
-			t.Errorf("it took %s", took)
-		}
-		time.AfterFunc(3*time.Second, func() {
-			if err := w.store.Release(context.WithoutCancel(t.Context()), "test", other, "cycle:elsewhere"); err != nil {
-				t.Error(err)
-			}
-		})
-		began = time.Now()
-		w.did(w.provision(ann)[0], engine.StatusSuccess, engine.Create, "")
-		if took := time.Since(began); took < 3*time.Second || took > 5*time.Second {
-			t.Errorf("after a release by the other it took %s", took)
-		}
-		w.sync()
-		w.inStep()
-	})
 }
 
 // TestOnDemandNested: where nested groups are expanded, who is below an assigned group is assigned by it, and a member of
