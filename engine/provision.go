@@ -49,7 +49,7 @@ type Provisioned struct {
 	Subject Identity      `json:"subject"` // id is "" when nobody was found
 	Kind    Kind          `json:"type"`
 	Status  LogStatus     `json:"status"`
-	Entry   LogEntry      `json:"-"` // the log row as it was, or would be, written
+	Entry   LogEntry      `json:"entry"` // the log row as it was, or would be, written
 	Steps   []Step        `json:"steps"`
 	Members []Provisioned `json:"members,omitempty"` // of a group
 	DryRun  bool          `json:"dryRun,omitzero"`

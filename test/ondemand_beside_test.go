@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,8 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/scimsync/scimsync/connectors/scim/scimtest"
 	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/cycle"
 )
 
 // TestOnDemandBeside provisions a person while a cycle exports: one that it has not come to, and the very one that it is
@@ -200,4 +205,34 @@ func TestOnDemandRecorded(t *testing.T) {
 	w.sync()
 	w.settled()
 	w.quiet()
+}
+
+// TestOnDemandRequest: what was asked and the answer go through the store, whole, and a request that was answered is not
+// carried out again.
+func TestOnDemandRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{})
+	ann := w.assigned("ann")[0]
+	asked, err := json.Marshal(cycle.Asked{By: "mira", Subjects: users(ann, "nobody@example.test"), Explain: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.PutRequest(t.Context(), "test", "r1", asked); err != nil {
+		t.Fatal(err)
+	}
+	first, err := w.runner.ProvisionRequest(t.Context(), "test", "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.app.ResetCounts()
+	again, err := w.runner.ProvisionRequest(t.Context(), "test", "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(first, again, cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("the answer changed on its way through the store (-first +again):\n%s", d)
+	}
+	if n := w.app.Requests(); n.Total != 0 || len(again) != 2 || again[0].Entry.Action != engine.Create {
+		t.Errorf("%d requests, %d answers: %+v", n.Total, len(again), again)
+	}
 }
