@@ -295,6 +295,7 @@ func newSource(j config.Job, lg *zap.Logger) (engine.Source, error) {
 		cfg.Scope = engine.Scope(j.Scope)
 		cfg.Select = selection(j)
 		cfg.Roles = usesRoles(j)
+		cfg.Nested = j.NestedGroups == string(engine.NestedExpand)
 		cfg.OnWait = patience(lg, "source")
 		src, err := msgraph.New(cfg, nil, lg.Named("msgraph"))
 		if err := errors.Join(wrong, j.Source.Locate(err)); err != nil {

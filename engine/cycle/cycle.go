@@ -318,9 +318,9 @@ func (r *Runner) log(c engine.Cycle) *zap.Logger {
 }
 
 // Fingerprint covers everything that decides about objects: a change of it makes the next cycle an
-// initial one. The deletion guard decides about cycles, not about objects.
+// initial one. Guards and quarantine decide about cycles, not about objects.
 func Fingerprint(job *engine.Job) string {
 	o := job.Options
-	o.Deletions = engine.DeletionGuard{}
+	o.Deletions, o.Quarantine, o.PruneEscrows = engine.DeletionGuard{}, "", false
 	return fmt.Sprintf("%s %s %+v", job.Scope, job.Mapping.Fingerprint(), o)
 }

@@ -55,7 +55,7 @@ func (d *decider) stage(q engine.Queued, f decide.Facts, op engine.Operation) st
 	switch {
 	case op.Reason == engine.MissingInSource:
 		s.cause = engine.HoldMissing
-	case f.State == engine.Active && !(f.Factors.Assigned && f.Factors.RoleOK):
+	case f.State == engine.Active && !(f.Factors.Assigned && f.Factors.RoleOK) && op.Reason != engine.GraceOver:
 		s.lapsed = true
 	}
 	s.verdict = decide.Allowed(q.Hold, op, q.Object.ChangedAt, d.now)
@@ -103,7 +103,14 @@ func (d *decider) guard(ctx context.Context) error {
 	for i := range d.staged {
 		s := &d.staged[i]
 		s.passedOver = n.PassedOver(s.queued.Hold) || n.Approved > 0
-		if cause, hold := n.Holds(s.queued.Hold, s.lapsed); hold && s.cause == "" {
+		if s.verdict != engine.Undecided || s.cause != "" {
+			continue
+		}
+		cause, hold := n.Holds(s.queued.Hold, s.lapsed)
+		if hold && cause == engine.HoldMissing { // it is known now what became of it
+			cause = engine.HoldThreshold
+		}
+		if hold {
 			s.cause = cause
 		}
 	}
@@ -242,9 +249,6 @@ func Held(ctx context.Context, s engine.Store, j engine.JobID) (HeldNow, error) 
 // guardRemovals holds membership removals when a cycle would make too many or empty a large group (18.6).
 func (r *Runner) guardRemovals(ctx context.Context, job *Job, c engine.Cycle) error {
 	g := job.Options.Deletions.Removals
-	if job.Options.Deletions.Off {
-		g = engine.RemovalGuard{}
-	}
 	before, err := r.Store.HeldRemovals(ctx, job.ID, "", 1)
 	if err != nil || g == (engine.RemovalGuard{}) && len(before) == 0 {
 		return err

@@ -104,7 +104,7 @@ func (r *Runner) entry(c engine.Cycle, q engine.Queued, op engine.Operation) *en
 	e := &engine.LogEntry{
 		At: r.Now().UTC(), Job: c.Job, Cycle: c.ID, Kind: q.Kind, Action: op.Action, Status: engine.StatusSuccess,
 		Rule: op.Rule, Reason: op.Reason, Detail: op.Detail, Code: op.Code,
-		Source: engine.Identity{ID: q.ID, Name: name(q)},
+		Source: engine.Identity{ID: q.ID, Name: name(q)}, MatchedBy: op.MatchedBy,
 	}
 	switch op.Action {
 	case engine.Skip, engine.Nothing:
