@@ -89,7 +89,7 @@ func (s *service) once(ctx context.Context, c *console, jobs []config.Job, run f
 		}
 		cycles = append(cycles, done)
 	}
-	s.flushNotices(ctx)
+	defer s.flushNotices(ctx)
 	if err := writeResult(c.out, c.json(), cycles); err != nil {
 		return err
 	}

@@ -53,6 +53,9 @@ func (c *console) loadConfig() (*config.File, error) {
 		more, err2 := f.CheckBlocks(shapes())
 		warnings, err = append(warnings, more...), errors.Join(err, err2)
 		err = errors.Join(err, refusals(f, config.AsProblems(err)))
+		if _, err3 := newDispatcher(f, nil, zap.NewNop()); err3 != nil && err == nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("%s: %w", c.config, err3)}
+		}
 	}
 	for _, w := range warnings {
 		fmt.Fprintln(c.err, w)

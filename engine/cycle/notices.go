@@ -42,8 +42,8 @@ func recoveredNotice(j engine.JobID, q *engine.Quarantine) engine.Notice {
 func disablingNotice(j engine.JobID, q *engine.Quarantine, days int) engine.Notice {
 	return engine.Notice{
 		Job: j, Kind: engine.NoticeDisabling, Key: fmt.Sprintf("disabling:%d:%d", q.SeriesBegan.UnixMicro(), days),
-		Subject: fmt.Sprintf("job %s will be disabled in %d days", j, days),
-		Text: fmt.Sprintf("The job has been in quarantine since %s: %s\nIf nobody mends the cause it is disabled in %d days; leavers then keep their access.\nThen: scimsync job start %s\n",
+		Subject: fmt.Sprintf("job %s will be disabled within %d × 24 hours", j, days),
+		Text: fmt.Sprintf("The job has been in quarantine since %s: %s\nIf nobody mends the cause it is disabled within %d × 24 hours; leavers then keep their access.\nThen: scimsync job start %s\n",
 			q.SeriesBegan.UTC().Format("2006-01-02 15:04 UTC"), q.Message, days, j),
 		Facts: map[string]any{"reason": q.Reason, "code": q.Code, "days": days},
 	}
