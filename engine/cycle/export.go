@@ -68,10 +68,8 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 		switch {
 		case err != nil:
 			return errors.Join(stopped(err), x.free(ctx, queued))
-		case len(off) == 0:
+		case len(off) == 0 || !b.Last:
 			return nil
-		case !b.Last:
-			return x.free(ctx, queuedOf(off))
 		case len(off) == len(queued):
 			return x.giveUp(ctx, off)
 		}
@@ -190,7 +188,7 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 		workers.Go(func() {
 			for q := range work {
 				if x.wishes.wanted(x.job.ID, q.Ref) {
-					if err := x.Store.Release(ctx, x.job.ID, []engine.Ref{q.Ref}, batchOwner); err != nil {
+					if err := x.free(ctx, []engine.Queued{q}); err != nil {
 						cancel(err)
 					}
 					continue
@@ -203,6 +201,11 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 					}
 				case errors.Is(err, errPutOff):
 					x.claims.release(x.job.ID, []engine.Settled{s})
+					if !x.batch.Last { // it is not come back to in this batch
+						if err := x.free(ctx, []engine.Queued{q}); err != nil {
+							cancel(err)
+						}
+					}
 					mu.Lock()
 					off = append(off, putOff{q, s})
 					mu.Unlock()
