@@ -43,6 +43,7 @@ type Finding struct {
 	Name   string `json:"name"` // what was tested
 	Level  Level  `json:"level"`
 	Detail string `json:"detail,omitempty"` // what was found, why it matters and what to do
+	Code   Code   `json:"code,omitempty"`   // of a failure, for programs; "" if there is none
 }
 
 // Level grades a finding.

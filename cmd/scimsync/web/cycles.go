@@ -11,8 +11,8 @@ import (
 func (a *API) registerCycles() {
 	handle(a, operation{id: "list-cycles", place: atShortJob, method: http.MethodGet, path: "/cycles", summary: "List cycles, newest first", role: RoleViewer, errors: []int{400}}, listCycles(a, CycleResultOf))
 	handle(a, operation{id: "show-cycle", place: atShortJob, method: http.MethodGet, path: "/cycles/{cycle}", summary: "Show one cycle", role: RoleViewer}, showCycle(a, CycleResultOf))
-	handle(a, operation{id: "graph-list-cycles", place: atGraphJob, method: http.MethodGet, path: "/cycles", summary: "List cycles as task executions, newest first", role: RoleViewer, errors: []int{400}}, listCycles(a, task))
-	handle(a, operation{id: "graph-show-cycle", place: atGraphJob, method: http.MethodGet, path: "/cycles/{cycle}", summary: "Show one cycle as a task execution", role: RoleViewer}, showCycle(a, task))
+	handle(a, operation{id: "list-cycles", place: atGraphJob, method: http.MethodGet, path: "/cycles", summary: "List cycles as task executions, newest first", role: RoleViewer, errors: []int{400}}, listCycles(a, task))
+	handle(a, operation{id: "show-cycle", place: atGraphJob, method: http.MethodGet, path: "/cycles/{cycle}", summary: "Show one cycle as a task execution", role: RoleViewer}, showCycle(a, task))
 	handle(a, operation{id: "list-feeds", place: atJob, method: http.MethodGet, path: "/feeds", summary: "Show how far each feed of the source was read", role: RoleViewer}, a.listFeeds)
 }
 

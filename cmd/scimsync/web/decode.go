@@ -43,9 +43,13 @@ func decode(c *call, body []byte, into any) error {
 // required is decode for a body that must not be empty.
 func required(c *call, body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
-		return badRequest("A body is missing. Send the JSON object that " + document + " describes.")
+		return noBody()
 	}
 	return decode(c, body, into)
+}
+
+func noBody() *Problem {
+	return badRequest("A body is missing. Send the JSON object that " + document + " describes.")
 }
 
 // withoutOData drops annotations of OData at every depth: they say nothing that matters here.

@@ -36,9 +36,9 @@ func (a *API) registerWaiting() {
 	reject.about = "It holds until the source object changes. Name ids, a snapshot, or all."
 	handle(a, approve, a.judge(engine.Approved, true))
 	handle(a, reject, a.judge(engine.Rejected, true))
-	list.id, list.place, list.path = "graph-list-staged-deletes", atGraphJob, "/stagedDeletes"
-	approve.id, approve.place, approve.path = "graph-approve-staged-deletes", atGraphJob, "/stagedDeletes/approve"
-	reject.id, reject.place, reject.path = "graph-reject-staged-deletes", atGraphJob, "/stagedDeletes/reject"
+	list.id, list.place, list.path = "list-staged-deletes", atGraphJob, "/stagedDeletes"
+	approve.id, approve.place, approve.path = "approve-staged-deletes", atGraphJob, "/stagedDeletes/approve"
+	reject.id, reject.place, reject.path = "reject-staged-deletes", atGraphJob, "/stagedDeletes/reject"
 	handle(a, list, a.listHeld)
 	handle(a, approve, a.judge(engine.Approved, false))
 	handle(a, reject, a.judge(engine.Rejected, false))

@@ -111,9 +111,10 @@ func handleAt[I, O any](a *API, op operation, id, base string, params []*huma.Pa
 		OperationID: id, Method: op.method, Path: base + op.path, Summary: op.summary,
 		Description:   strings.TrimSpace(op.about + "\n\nNeeds the role " + string(op.role) + "."),
 		DefaultStatus: op.status, Parameters: params, MaxBodyBytes: max(op.limit, maxBody),
-		Security:   []map[string][]string{{"bearer": {}}},
-		Responses:  a.failures(op),
-		Extensions: map[string]any{"x-role": string(op.role)},
+		SkipValidateBody: true, // decode does that
+		Security:         []map[string][]string{{"bearer": {}}},
+		Responses:        a.failures(op),
+		Extensions:       map[string]any{"x-role": string(op.role)},
 		Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 			a.admit(ctx, op, next)
 		}},
@@ -231,6 +232,9 @@ func fromHuma(e *huma.ErrorModel) *Problem {
 	var details []ProblemDetail
 	for _, d := range e.Errors {
 		details = append(details, ProblemDetail{Message: d.Message, Target: d.Location})
+	}
+	if e.Detail == "request body is required" {
+		return noBody()
 	}
 	switch e.Status {
 	case http.StatusRequestEntityTooLarge:

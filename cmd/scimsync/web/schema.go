@@ -59,7 +59,7 @@ func (a *API) putSchema(ctx context.Context, c *call, in *patchInput) (*struct{}
 func object(body []byte) (map[string]json.RawMessage, error) {
 	var m map[string]json.RawMessage
 	if len(body) == 0 {
-		return nil, badRequest("A body is missing. Send a synchronization schema.")
+		return nil, noBody()
 	}
 	if err := json.Unmarshal(body, &m); err != nil {
 		return nil, badJSON(err)
