@@ -38,7 +38,7 @@ const (
 // matched or created anew; those that nobody is entitled to are disabled, as far as the deletion guard lets it; matching accounts are
 // linked. Members are added and removed as the source has them. Links of people who left, whose account is gone, are
 // removed at once. Local, unassigned and ambiguous accounts and members that the job does not manage are never touched.
-// An object that a cycle is working on is left for another time.
+// What a cycle is working on this moment is left for another time, and no finding.
 //
 // The error is a [*StopError] when the target is broken as a whole, [ErrCannotList] when it has no listing.
 func (r *Runner) Drift(ctx context.Context, id engine.JobID, repair bool, beat Beat) (engine.Drift, error) {

@@ -221,6 +221,7 @@ func (a *accounts) confirmSome(ctx context.Context, chunk []doubtful) error {
 		ids = append(ids, d.id)
 		silent[d.id] = d.at != 0 && d.at&a.told == 0
 	}
+	began := a.Now()
 	found, gone, err := a.read(ctx, slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return silent[id] }))
 	if err != nil {
 		return err
@@ -236,6 +237,10 @@ func (a *accounts) confirmSome(ctx context.Context, chunk []doubtful) error {
 			batch = append(batch, res)
 		}
 	}
+	busy, err := a.sourcesUnderway(ctx, batch)
+	if err != nil {
+		return err
+	}
 	pairs, _, err := a.pairs(ctx, batch)
 	if err != nil {
 		return err
@@ -245,14 +250,10 @@ func (a *accounts) confirmSome(ctx context.Context, chunk []doubtful) error {
 	for _, p := range pairs {
 		v := verdict{class: engine.DriftAssigned, member: a.kind == engine.Group && mapped(a.job, engine.Member)}
 		if !silent[p.res.ID] {
-			v = a.judge(p)
-			v.changes = slices.DeleteFunc(v.changes, func(c engine.AttributeChange) bool {
-				return v.class == engine.DriftAssigned && attributeBit(a.mapping(a.kind), c.Path)&a.told == 0
-			})
-			v.differs = v.differs && (v.class != engine.DriftAssigned || len(v.changes) > 0)
+			v = a.shownOnly(a.judge(p))
 		}
 		a.clean(p, v)
-		if !v.differs {
+		if !v.differs || busy[p.queued.ID] || p.queued.Link.UpdatedAt.After(began) {
 			continue
 		}
 		if v.remedy != remedyNone {
@@ -261,6 +262,34 @@ func (a *accounts) confirmSome(ctx context.Context, chunk []doubtful) error {
 		findings = append(findings, a.finding(p, v))
 	}
 	return a.settle(ctx, fixes, findings)
+}
+
+// sourcesUnderway are the source ids of linked accounts that somebody is working on. It is asked before the links are read once
+// more: what was recorded by then has changed them.
+func (a *accounts) sourcesUnderway(ctx context.Context, batch []engine.Resource) (map[string]bool, error) {
+	ids := make([]string, len(batch))
+	for i, res := range batch {
+		ids[i] = res.ID
+	}
+	links, err := a.Store.LinkedTo(ctx, a.job.ID, a.kind, ids)
+	if err != nil {
+		return nil, err
+	}
+	of := make([]string, 0, len(links))
+	for _, l := range links {
+		of = append(of, l.ID)
+	}
+	return a.underway(ctx, of)
+}
+
+// shownOnly leaves out differences at attributes that the target shows of no account.
+func (a *accounts) shownOnly(v verdict) verdict {
+	if v.class != engine.DriftAssigned {
+		return v
+	}
+	v.changes = slices.DeleteFunc(v.changes, func(c engine.AttributeChange) bool { return attributeBit(a.mapping(a.kind), c.Path)&a.told == 0 })
+	v.differs = len(v.changes) > 0
+	return v
 }
 
 // finding tells about one linked account.
@@ -326,6 +355,10 @@ func (a *accounts) lost(ctx context.Context, ids []string) error {
 	for i, id := range ids {
 		batch[i] = engine.Resource{ID: id}
 	}
+	busy, err := a.sourcesUnderway(ctx, batch)
+	if err != nil {
+		return err
+	}
 	pairs, _, err := a.pairs(ctx, batch)
 	if err != nil {
 		return err
@@ -333,6 +366,9 @@ func (a *accounts) lost(ctx context.Context, ids []string) error {
 	var fixes []fix
 	var findings []engine.DriftFinding
 	for _, p := range pairs {
+		if busy[p.queued.ID] {
+			continue
+		}
 		a.result.Classes[engine.DriftOrphaned]++
 		a.orphans[p.queued.ID] = true
 		r, detail := a.burial(p)

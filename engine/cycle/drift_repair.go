@@ -123,3 +123,25 @@ func held(exported map[string]any, m *mapping.Object, res engine.Resource) map[s
 	}
 	return out
 }
+
+// underway are those of the source objects that somebody is working on: what the target has of them was not recorded yet.
+func (a *accounts) underway(ctx context.Context, ids []string) (map[string]bool, error) {
+	out := map[string]bool{}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	waiting, err := a.Store.QueueSize(ctx, a.job.ID)
+	if err != nil || len(waiting) == 0 {
+		return out, err
+	}
+	for _, id := range ids {
+		q, queued, err := a.changeOf(ctx, a.job.ID, engine.Ref{Kind: a.kind, ID: id})
+		if err != nil {
+			return nil, err
+		}
+		if queued && q.Owner != "" && a.Now().Before(q.Until) {
+			out[id] = true
+		}
+	}
+	return out, nil
+}

@@ -26,6 +26,7 @@ func (a *accounts) resolve(ctx context.Context) error {
 	}
 	for chunk := range slices.Chunk(a.unlinked, BatchSize) {
 		var fixes []fix
+		var toLink []string
 		findings := make([]engine.DriftFinding, 0, len(chunk))
 		for _, u := range chunk {
 			f, n := c.class(u)
@@ -35,8 +36,15 @@ func (a *accounts) resolve(ctx context.Context) error {
 			// A link that leads to an account that is gone is dealt with already.
 			if f.Class == engine.DriftAssigned && a.sources.list[n].enabled && !a.sources.list[n].linked {
 				fixes = append(fixes, fix{ref: engine.Ref{Kind: a.kind, ID: f.Source.ID}, remedy: remedyQueue})
+				toLink = append(toLink, f.Source.ID)
 			}
 		}
+		busy, err := a.underway(ctx, toLink) // being linked, or just created
+		if err != nil {
+			return err
+		}
+		fixes = slices.DeleteFunc(fixes, func(f fix) bool { return busy[f.ref.ID] })
+		findings = slices.DeleteFunc(findings, func(f engine.DriftFinding) bool { return f.Class == engine.DriftAssigned && busy[f.Source.ID] })
 		if err := a.settle(ctx, fixes, findings); err != nil {
 			return err
 		}

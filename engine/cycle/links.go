@@ -145,7 +145,7 @@ func (r *Runner) RemoveLink(ctx context.Context, id engine.JobID, ref engine.Ref
 	} else if err != nil {
 		return err
 	}
-	queued, err := r.isQueued(ctx, id, ref)
+	_, queued, err := r.changeOf(ctx, id, ref)
 	if err != nil {
 		return err
 	}
@@ -162,13 +162,16 @@ func (r *Runner) RemoveLink(ctx context.Context, id engine.JobID, ref engine.Ref
 	return nil
 }
 
-// isQueued reports whether there is a change of an object, in whatever state.
-func (r *Runner) isQueued(ctx context.Context, id engine.JobID, ref engine.Ref) (bool, error) {
+// changeOf reads the change of an object, in whatever state, if there is one.
+func (r *Runner) changeOf(ctx context.Context, id engine.JobID, ref engine.Ref) (engine.Queued, bool, error) {
 	all := []engine.ChangeState{engine.ChangeQueued, engine.ChangeReady, engine.ChangeEscrow, engine.ChangeHeld, engine.ChangeLater, engine.ChangeExpired}
 	for after := justBefore(ref.ID); ; {
 		list, err := r.Store.Changes(ctx, id, ref.Kind, all, after, 1)
-		if err != nil || len(list) == 0 || list[0].ID >= ref.ID {
-			return len(list) > 0 && list[0].ID == ref.ID, err
+		switch {
+		case err != nil || len(list) == 0 || list[0].ID > ref.ID:
+			return engine.Queued{}, false, err
+		case list[0].ID == ref.ID:
+			return list[0], true, nil
 		}
 		after = list[0].ID
 	}

@@ -1,0 +1,481 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scimsync/scimsync/connectors/msgraph/graphtest"
+	"github.com/scimsync/scimsync/connectors/scim/scimtest"
+	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/cycle"
+	"github.com/scimsync/scimsync/mapping"
+)
+
+// matchingTwice is the default mapping, with people matched by userName and then by externalId.
+func matchingTwice(t *testing.T) *mapping.Mapping {
+	t.Helper()
+	m := mapping.Default()
+	users, problems := mapping.Compile(mapping.ObjectSpec{Attributes: []mapping.AttributeSpec{
+		{Target: "userName", Source: "ToLower([userPrincipalName])", Match: 1},
+		{Target: "active", Source: "Not([IsSoftDeleted])"},
+		{Target: "displayName", Source: "[displayName]"},
+		{Target: "name.givenName", Source: "[givenName]"},
+		{Target: "name.familyName", Source: "[surname]"},
+		{Target: "title", Source: "[jobTitle]"},
+		{Target: "externalId", Source: "[objectId]", Match: 2},
+	}})
+	for _, p := range problems {
+		t.Fatal(p)
+	}
+	m.Users = users
+	return &m
+}
+
+// drift compares, and fails the test if that writes anything.
+func (w *world) drift(repair bool) engine.Drift {
+	w.t.Helper()
+	w.app.ResetCounts()
+	d, err := w.runner.Drift(w.t.Context(), "test", repair, func(int) {})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if n := w.app.Requests(); n.Writes != 0 {
+		w.t.Fatalf("to compare sent %d writes: %v", n.Writes, n.By)
+	}
+	return d
+}
+
+// told is a finding in one line: kind, class, names and differences.
+func told(f engine.DriftFinding) string {
+	s := fmt.Sprintf("%s %s %s", f.Kind, f.Class, f.Target.Name)
+	if f.Source.ID != "" {
+		s += " of " + f.Source.Name
+	}
+	if f.Linked {
+		s += ", linked"
+	}
+	for _, c := range f.Changes {
+		s += fmt.Sprintf(", %s %v not %v", c.Attribute, c.Old, c.New)
+	}
+	return s
+}
+
+func toldOf(d engine.Drift, classes ...engine.DriftClass) []string {
+	var out []string
+	for _, f := range d.Findings {
+		if len(classes) == 0 || slices.Contains(classes, f.Class) {
+			out = append(out, told(f))
+		}
+	}
+	return out
+}
+
+// put changes attributes of an account or group at the application, as an administrator there would.
+func (w *world) put(r scimtest.Resource, set map[string]any) {
+	w.t.Helper()
+	attributes := maps.Clone(r.Attributes)
+	maps.Copy(attributes, set)
+	if r.UserName == "" && set["members"] == nil {
+		var members []any
+		for _, id := range r.Members {
+			members = append(members, map[string]any{"value": id})
+		}
+		attributes["members"] = members
+	}
+	if err := w.app.Put(r.ID, attributes); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// unlink removes a link by hand.
+func (w *world) unlink(ids ...string) {
+	w.t.Helper()
+	for _, id := range ids {
+		if err := w.runner.RemoveLink(w.t.Context(), "test", engine.Ref{Kind: engine.User, ID: id}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// discovered is an application that had 1,000 accounts before a job came that manages 300 of them, and what happened
+// since: acceptance test 34 of provisioning.md.
+type discovered struct {
+	*world
+	people []string // source ids, in the order of the names
+	group  string
+}
+
+func discover(t *testing.T) *discovered {
+	w := &discovered{world: newWorld(t, setting{virtual: true, mapping: matchingTwice(t), app: scimtest.Options{Quirks: scimtest.Quirks{PageSize: 70, MaxResults: 70}}})}
+	for i := range 1000 {
+		if _, err := w.app.AddUser(map[string]any{"userName": fmt.Sprintf("P%04d@example.test", i), "displayName": "Seeded", "active": true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 300 {
+		id := w.addUser(fmt.Sprintf("p%04d", i))
+		w.dir.Assign(id, graphtest.ZeroRole)
+		w.people = append(w.people, id)
+	}
+	w.group = w.dir.AddGroup(graphtest.Group{DisplayName: "Team", Members: w.people[100:110]})
+	w.dir.Assign(w.group, graphtest.ZeroRole)
+	w.sync()
+	w.inStep()
+	return w
+}
+
+// acct is the account of the person of a number.
+func (w *discovered) acct(n int) scimtest.Resource {
+	w.t.Helper()
+	r, ok := w.app.User(fmt.Sprintf("p%04d@example.test", n))
+	if !ok {
+		w.t.Fatalf("account %d is gone", n)
+	}
+	return r
+}
+
+// TestDriftNone: what a job has just written differs in nothing.
+func TestDriftNone(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := discover(t)
+		d := w.drift(false)
+		if n := w.app.Requests().By["GET /Users"]; n < 14 {
+			t.Errorf("%d pages were read", n)
+		}
+		if n := w.app.Requests().Total; n > 20 {
+			t.Errorf("to compare what is in order took %d requests", n)
+		}
+		want := map[engine.DriftClass]int{engine.DriftLocal: 700, engine.DriftAssigned: 301}
+		if diff := cmp.Diff(want, d.Classes); diff != "" {
+			t.Errorf("classes (-want +got):\n%s", diff)
+		}
+		if d.Attributes != 0 || d.Memberships != 0 || d.Accounts != 700 || len(d.Findings) != 700 || len(d.Incomplete) != 0 {
+			t.Errorf("%d accounts, %d attributes, %d members, %d findings, incomplete %v", d.Accounts, d.Attributes, d.Memberships, len(d.Findings), d.Incomplete)
+		}
+		if f := d.Findings[0]; f.Class != engine.DriftLocal || f.Source.ID != "" || f.Linked || f.Target.Name != "P0300@example.test" && len(f.Target.ID) == 0 {
+			t.Errorf("a local account is told as %+v", f)
+		}
+		if d.StartedAt.IsZero() || d.EndedAt.Before(d.StartedAt) {
+			t.Errorf("from %s to %s", d.StartedAt, d.EndedAt)
+		}
+		w.quiet()
+	})
+}
+
+// upset brings about every class and every kind of difference.
+func (w *discovered) upset() {
+	w.t.Helper()
+	// Changed by people at the application. Another case of userName is no difference, a title that the directory has not is
+	// none of the job's business.
+	w.put(w.acct(20), map[string]any{"displayName": "Somebody Else"})
+	w.put(w.acct(21), map[string]any{"active": false})
+	w.put(w.acct(22), map[string]any{"userName": "P0022@EXAMPLE.test", "title": "Admiral"})
+	// Accounts that are gone, one of which somebody made anew.
+	w.gone(w.acct(30))
+	w.gone(w.acct(31))
+	if _, err := w.app.AddUser(map[string]any{"userName": "p0031@example.test", "active": true}); err != nil {
+		w.t.Fatal(err)
+	}
+	// Who left: one as it should be, one enabled again by hand, one blocked and enabled again, one gone.
+	for _, n := range []int{40, 41, 42} {
+		w.dir.Unassign(w.people[n])
+	}
+	w.dir.UpdateUser(w.people[43], map[string]any{"accountEnabled": false})
+	w.dir.UpdateUser(w.people[44], map[string]any{"accountEnabled": false})
+	w.sync()
+	w.put(w.acct(41), map[string]any{"active": true})
+	w.gone(w.acct(42))
+	w.put(w.acct(43), map[string]any{"active": true})
+	// Not linked: out of scope, in scope, in scope and blocked.
+	w.unlink(w.people[50], w.people[51], w.people[52])
+	w.dir.Unassign(w.people[50])
+	w.dir.UpdateUser(w.people[52], map[string]any{"accountEnabled": false})
+	w.sync()
+	w.unlink(w.people[51])
+	// Two accounts for one person, one account for two, and a second account of somebody linked.
+	w.unlink(w.people[60], w.people[62], w.people[63])
+	w.put(w.acct(900), map[string]any{"externalId": w.people[60]})
+	w.put(w.acct(62), map[string]any{"externalId": w.people[63]})
+	w.gone(w.acct(63))
+	w.put(w.acct(901), map[string]any{"externalId": w.people[64]})
+	// Members: one taken out, one put in that the job manages, one that it does not.
+	team := w.mustGroup(w.group)
+	members := []any{map[string]any{"value": w.acct(70).ID}, map[string]any{"value": w.acct(902).ID}}
+	for _, id := range team.Members {
+		if id != w.acct(101).ID {
+			members = append(members, map[string]any{"value": id})
+		}
+	}
+	w.put(team, map[string]any{"members": members})
+}
+
+// TestDrift tells every class and difference, repairs what is to be repaired, and finds nothing of it after a cycle.
+func TestDrift(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := discover(t)
+		w.upset()
+		want := []string{
+			"user ambiguous P0062@example.test",
+			"user ambiguous P0900@example.test of p0060@example.test",
+			"user ambiguous P0901@example.test of p0064@example.test",
+			"user assigned P0020@example.test of p0020@example.test, linked, displayName Somebody Else not p0020 Test",
+			"user assigned P0021@example.test of p0021@example.test, linked, active false not true",
+			"user assigned p0031@example.test of p0031@example.test",
+			"user assigned P0051@example.test of p0051@example.test",
+			"user assigned P0052@example.test of p0052@example.test",
+			"user assigned P0060@example.test of p0060@example.test",
+			"user orphaned p0030@example.test of p0030@example.test, linked",
+			"user orphaned p0031@example.test of p0031@example.test, linked",
+			"user unassigned P0050@example.test of p0050@example.test",
+			"user unentitled P0041@example.test of p0041@example.test, linked, active true not false",
+			"user unentitled P0043@example.test of p0043@example.test, linked, active true not false",
+			fmt.Sprintf("group assigned Team of Team, linked, members <nil> not %s, members %s not <nil>, members %s not <nil>", w.acct(101).ID,
+				min(w.acct(70).ID, w.acct(902).ID), max(w.acct(70).ID, w.acct(902).ID)),
+		}
+		rest := []engine.DriftClass{engine.DriftAssigned, engine.DriftUnassigned, engine.DriftAmbiguous, engine.DriftUnentitled, engine.DriftOrphaned}
+		for range 2 { // to look changes nothing
+			d := w.drift(false)
+			got := toldOf(d, rest...)
+			slices.Sort(got)
+			slices.Sort(want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("findings (-want +got):\n%s", diff)
+			}
+			// 1,001 accounts are there after four were deleted, one was made and none created.
+			classes := map[engine.DriftClass]int{
+				engine.DriftLocal: 698, engine.DriftAmbiguous: 3, engine.DriftUnassigned: 1, engine.DriftOrphaned: 2, engine.DriftUnentitled: 4,
+				engine.DriftAssigned: len(w.app.Users()) - 698 - 3 - 1 - 4 + 1,
+			}
+			if diff := cmp.Diff(classes, d.Classes); diff != "" {
+				t.Errorf("classes (-want +got):\n%s", diff)
+			}
+			if d.Attributes != 2 || d.Memberships != 3 || d.Accounts != 698+3+4+1+2+2 || d.Repaired != 0 {
+				t.Errorf("%d accounts, %d attributes, %d members, %d repaired", d.Accounts, d.Attributes, d.Memberships, d.Repaired)
+			}
+		}
+		w.quiet()
+
+		before := map[string]scimtest.Resource{}
+		for _, n := range []int{41, 42 + 700, 50, 52, 62, 900, 901, 902} {
+			before[w.acct(n).ID] = w.acct(n)
+		}
+		d := w.drift(true)
+		// 20, 21, 30, 31, 43, 51, 60 and the group.
+		if d.Repaired != 8 {
+			t.Errorf("%d objects were queued", d.Repaired)
+		}
+		c := w.sync()
+		w.settled()
+		if n := c.Counts["users.created"]; n != 1 {
+			t.Errorf("%d accounts were created", n)
+		}
+		for id, was := range before {
+			now, _ := w.app.ByID(id)
+			if diff := cmp.Diff(was, now); diff != "" {
+				t.Errorf("%s was touched:\n%s", was.UserName, diff)
+			}
+		}
+		if r := w.acct(20); r.DisplayName != "p0020 Test" {
+			t.Errorf("account 20 is called %s", r.DisplayName)
+		}
+		if !w.acct(21).Active || w.acct(43).Active {
+			t.Errorf("account 21 is active: %t, 43: %t", w.acct(21).Active, w.acct(43).Active)
+		}
+		left := []string{
+			"user ambiguous P0062@example.test",
+			"user ambiguous P0900@example.test of p0060@example.test",
+			"user ambiguous P0901@example.test of p0064@example.test",
+			"user assigned P0052@example.test of p0052@example.test",
+			"user unassigned P0050@example.test of p0050@example.test",
+			"user unentitled P0041@example.test of p0041@example.test, linked, active true not false",
+			fmt.Sprintf("group assigned Team of Team, linked, members %s not <nil>", w.acct(902).ID),
+		}
+		d = w.drift(true)
+		got := toldOf(d, rest...)
+		slices.Sort(got)
+		slices.Sort(left)
+		if diff := cmp.Diff(left, got); diff != "" {
+			t.Errorf("findings after the repair (-want +got):\n%s", diff)
+		}
+		if d.Repaired != 0 || d.Attributes != 0 || d.Classes[engine.DriftOrphaned] != 0 {
+			t.Errorf("%d queued, %d attributes, %v", d.Repaired, d.Attributes, d.Classes)
+		}
+		w.quiet()
+	})
+}
+
+// TestDriftIncomplete has a target whose pages cannot be trusted: nothing is called orphaned, and nobody counts twice.
+func TestDriftIncomplete(t *testing.T) {
+	for name, quirk := range map[string]func(*scimtest.Quirks){
+		"an account on two pages": func(q *scimtest.Quirks) { q.OverlapPages = true },
+		"one page for all":        func(q *scimtest.Quirks) { q.StartIndexIgnored = true },
+		"no more than two pages":  func(q *scimtest.Quirks) { q.StartIndexLimit = 100 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, func(t *testing.T) {
+				w := discover(t)
+				w.gone(w.acct(250))
+				w.put(w.acct(20), map[string]any{"displayName": "Somebody Else"})
+				w.app.Change(quirk)
+				d := w.drift(true)
+				if d.Incomplete[engine.User] == "" || d.Classes[engine.DriftOrphaned] != 0 {
+					t.Errorf("incomplete: %q; classes %v", d.Incomplete[engine.User], d.Classes)
+				}
+				if n := d.Classes[engine.DriftLocal] + d.Classes[engine.DriftAssigned]; n > 1000 || name == "an account on two pages" && n != 1000 {
+					t.Errorf("%d accounts in classes, of 999 and a group", n)
+				}
+				if d.Attributes != 1 || d.Repaired != 1 {
+					t.Errorf("%d attributes differ, %d are repaired", d.Attributes, d.Repaired)
+				}
+				w.app.SetQuirks(scimtest.Quirks{})
+				if n := w.sync().Counts["users.created"]; n != 0 {
+					t.Errorf("%d accounts were created", n)
+				}
+			})
+		})
+	}
+}
+
+// TestDriftSilence has targets that do not tell everything: what they never tell is no difference.
+func TestDriftSilence(t *testing.T) {
+	for name, quirk := range map[string]func(*scimtest.Quirks){
+		"an attribute": func(q *scimtest.Quirks) { q.HideAttributes = []string{"externalId", "displayName"} },
+		"members":      func(q *scimtest.Quirks) { q.HideMembers = true },
+		"booleans":     func(q *scimtest.Quirks) { q.StringBooleans = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, func(t *testing.T) {
+				w := discover(t)
+				w.app.Change(quirk)
+				d := w.drift(true)
+				if d.Attributes != 0 || d.Memberships != 0 || d.Repaired != 0 {
+					t.Errorf("%d attributes, %d members, %d repaired: %v", d.Attributes, d.Memberships, d.Repaired, toldOf(d, engine.DriftAssigned))
+				}
+				if name == "members" && !strings.Contains(d.Incomplete[engine.Group], "members") {
+					t.Errorf("incomplete: %v", d.Incomplete)
+				}
+				if n := w.app.Requests().Total; n > 25 {
+					t.Errorf("to compare took %d requests", n)
+				}
+			})
+		})
+	}
+}
+
+// TestDriftGroups: groups that are gone come back with everybody in them, those that nobody is entitled to go, through the guard.
+func TestDriftGroups(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := discover(t)
+		second := w.dir.AddGroup(graphtest.Group{DisplayName: "Second", Members: w.people[:5]})
+		w.dir.Assign(second, graphtest.ZeroRole)
+		w.sync()
+		w.gone(w.mustGroup(w.group))
+		w.put(w.mustGroup(second), map[string]any{"displayName": "Renamed"})
+		local, err := w.app.AddGroup(map[string]any{"displayName": "Of the house"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := w.drift(true)
+		var got []string
+		for _, f := range d.Findings {
+			if f.Kind == engine.Group {
+				got = append(got, told(f))
+			}
+		}
+		if diff := cmp.Diff([]string{"group assigned Renamed of Second, linked, displayName Renamed not Second", "group local Of the house",
+			"group orphaned Team of Team, linked"}, got); diff != "" {
+			t.Errorf("findings (-want +got):\n%s", diff)
+		}
+		w.sync()
+		w.settled()
+		w.inStep()
+		if _, there := w.app.ByID(local); !there {
+			t.Error("a group of the application is gone")
+		}
+		if d := w.drift(false); d.Classes[engine.DriftOrphaned] != 0 || d.Attributes != 0 || d.Memberships != 0 {
+			t.Errorf("after the repair: %v", d)
+		}
+		w.quiet()
+	})
+}
+
+// TestDriftTooMany lists no more than there is room for and counts all.
+func TestDriftTooMany(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seeds many accounts")
+	}
+	virtually(t, func(t *testing.T) {
+		w := newWorld(t, setting{virtual: true, app: scimtest.Options{Quirks: scimtest.Quirks{PageSize: 1000}}})
+		w.sync()
+		const n = cycle.MaxDriftFindings + 250
+		for i := range n {
+			if _, err := w.app.AddUser(map[string]any{"userName": fmt.Sprintf("local%05d", i), "active": true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d := w.drift(true)
+		if len(d.Findings) != cycle.MaxDriftFindings+1 || d.Accounts != n || d.Classes[engine.DriftLocal] != n || d.Repaired != 0 {
+			t.Fatalf("%d findings, %d accounts, %v, %d repaired", len(d.Findings), d.Accounts, d.Classes, d.Repaired)
+		}
+		last := d.Findings[len(d.Findings)-1]
+		if last.Target.ID != "" || last.Class != engine.DriftLocal || !strings.HasPrefix(last.Detail, "250 more") {
+			t.Errorf("the last finding is %+v", last)
+		}
+	})
+}
+
+// TestDriftBeside compares while a cycle creates, changes, disables and deletes: what the cycle does is no drift.
+func TestDriftBeside(t *testing.T) {
+	for _, n := range []int64{2, 9, 25, 40, 55} {
+		t.Run(fmt.Sprintf("at request %d", n), func(t *testing.T) {
+			virtually(t, func(t *testing.T) {
+				w := newWorld(t, setting{virtual: true, graph: company(60, 5)})
+				var compared, within atomic.Int64
+				look := func(at int64) func(int64) {
+					first := w.calls.Load()
+					return func(call int64) {
+						if call != first+at || !within.CompareAndSwap(0, 1) {
+							return
+						}
+						defer within.Store(0)
+						d, err := w.runner.Drift(context.WithoutCancel(t.Context()), "test", true, func(int) {})
+						if err != nil {
+							t.Error(err)
+						}
+						compared.Add(1)
+						if d.Accounts != 0 || d.Attributes != 0 || d.Memberships != 0 || d.Repaired != 0 {
+							t.Errorf("cycle %d: %d accounts, %d attributes, %d members, %d repaired: %v", w.cycles, d.Accounts, d.Attributes, d.Memberships, d.Repaired, toldOf(d))
+						}
+					}
+				}
+				for round := range 3 {
+					f := look(n)
+					w.onCall.Store(&f)
+					w.cycle()
+					w.onCall.Store(nil)
+					w.sync()
+					w.settled()
+					w.inStep()
+					w.quiet()
+					for id, u := range w.dir.Truth().Users {
+						if u.SoftDeleted {
+							continue
+						}
+						w.dir.UpdateUser(id, map[string]any{"displayName": fmt.Sprintf("Round %d %s", round, id[:4])})
+					}
+					w.dir.PassDay()
+				}
+				if compared.Load() < 2 {
+					t.Errorf("%d times was compared", compared.Load())
+				}
+			})
+		})
+	}
+}
