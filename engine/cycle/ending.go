@@ -173,7 +173,7 @@ func heldWords(job *Job, h HeldNow) (code, message string) {
 		code = string(engine.CodeSourceSuspect)
 		s += "according to the directory nearly everybody is no longer assigned, which looks like an answer cut short"
 	default:
-		s += fmt.Sprintf("a cycle may make %d", h.Limit)
+		s += fmt.Sprintf("a cycle carries out at most %d without approval", h.Limit)
 	}
 	return code, s + fmt.Sprintf(". Nobody lost anything; creates and updates went on. See them with `scimsync job deletions %[1]s list`; if they are right, "+
 		"`scimsync job deletions %[1]s approve`; if not, mend the cause at the source, and those who are entitled again leave the list", job.ID)
