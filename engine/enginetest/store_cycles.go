@@ -104,7 +104,7 @@ func logTests() []storeTest {
 			e := engine.LogEntry{
 				At: now, Job: c.job, Cycle: id, Action: engine.Update, Status: engine.StatusWarning, Rule: "U25", Reason: engine.AttributesChanged,
 				Source: engine.Identity{ID: "s1", Name: "Zoë <z>"}, Target: engine.Identity{ID: "t1", Name: "zoe"}, Kind: engine.User,
-				Code: engine.CodeConflict, HTTPStatus: 409, Detail: "detail\n", Duration: 1500 * time.Millisecond,
+				Code: engine.CodeConflict, HTTPStatus: 409, Detail: "detail\n", Duration: 1500 * time.Millisecond, By: "token of <ä>", MatchedBy: "userName",
 				Changes: []engine.LoggedChange{{Attribute: "active", Old: true, New: false}, {Attribute: "n", Old: nil, New: int64(3)}, {Attribute: "x", Old: "a", New: []any{"b", 2.5}}},
 			}
 			c.must(c.s.Settle(ctx, c.job, id, []engine.Settled{{Ref: user("s1"), Log: &e}, {Ref: user("s2"), Log: &engine.LogEntry{Action: engine.Skip}}}))
@@ -119,13 +119,13 @@ func logTests() []storeTest {
 		{"rows are filtered", func(c *storeCase) {
 			ctx := c.Context()
 			var done []engine.Settled
-			add := func(id, name, target, targetName string, action engine.Action, status engine.LogStatus, at time.Time) {
-				done = append(done, engine.Settled{Ref: user(id), Log: &engine.LogEntry{At: at, Action: action, Status: status,
+			add := func(id, name, target, targetName string, action engine.Action, status engine.LogStatus, at time.Time, kind engine.Kind, code engine.Code) {
+				done = append(done, engine.Settled{Ref: user(id), Log: &engine.LogEntry{At: at, Action: action, Status: status, Kind: kind, Code: code,
 					Source: engine.Identity{ID: id, Name: name}, Target: engine.Identity{ID: target, Name: targetName}}})
 			}
-			add("s1", "Ärger@example.com", "t1", "Anna", engine.Create, engine.StatusSuccess, now)
-			add("s2", "bob@example.com", "t2", "BOB 100%", engine.Update, engine.StatusSuccess, now.Add(time.Minute))
-			add("s3", "eve_x", "t3", "", engine.Create, engine.StatusFailure, now.Add(2*time.Minute))
+			add("s1", "Ärger@example.com", "t1", "Anna", engine.Create, engine.StatusSuccess, now, engine.User, "")
+			add("s2", "bob@example.com", "t2", "BOB 100%", engine.Update, engine.StatusSuccess, now.Add(time.Minute), engine.Group, engine.CodeMapping)
+			add("s3", "eve_x", "t3", "", engine.Create, engine.StatusFailure, now.Add(2*time.Minute), engine.User, engine.CodeConflict)
 			first := c.cycle("c1")
 			c.must(c.s.Settle(ctx, c.job, first, done[:2]))
 			got(c.s.EndCycle(ctx, c.job, first, engine.CycleSucceeded, "", "", now))(c)
@@ -142,6 +142,22 @@ func logTests() []storeTest {
 				{"status", engine.LogFilter{Status: engine.StatusFailure}, []string{"create s3"}},
 				{"since", engine.LogFilter{Since: now.Add(time.Minute)}, []string{"update s2", "create s3"}},
 				{"after", engine.LogFilter{AfterID: ids[1].ID}, []string{"create s3"}},
+				{"until, which is no more part of it", engine.LogFilter{Until: now.Add(time.Minute)}, []string{"create s1"}},
+				{"a span", engine.LogFilter{Since: now.Add(time.Minute), Until: now.Add(2 * time.Minute)}, []string{"update s2"}},
+				{"a span without rows", engine.LogFilter{Since: now.Add(time.Second), Until: now.Add(time.Minute)}, nil},
+				{"kind", engine.LogFilter{Kind: engine.User}, []string{"create s1", "create s3"}},
+				{"code", engine.LogFilter{Code: engine.CodeConflict}, []string{"create s3"}},
+				{"another code", engine.LogFilter{Code: engine.CodeTooManyDeletes}, nil},
+				{"this very row", engine.LogFilter{ID: ids[1].ID}, []string{"update s2"}},
+				{"no such row", engine.LogFilter{ID: ids[2].ID + 1}, nil},
+				{"source", engine.LogFilter{Source: "s2"}, []string{"update s2"}},
+				{"the target's id is not the source's", engine.LogFilter{Source: "t2"}, nil},
+				{"target", engine.LogFilter{Target: "t3"}, []string{"create s3"}},
+				{"newest first", engine.LogFilter{Newest: true}, []string{"create s3", "update s2", "create s1"}},
+				{"newest first, in a span", engine.LogFilter{Newest: true, Since: now, Until: now.Add(2 * time.Minute)}, []string{"update s2", "create s1"}},
+				{"newest first, limited", engine.LogFilter{Newest: true, Limit: 2}, []string{"create s3", "update s2"}},
+				{"newest first, before a row", engine.LogFilter{Newest: true, AfterID: ids[1].ID}, []string{"create s1"}},
+				{"newest first, of a cycle", engine.LogFilter{Newest: true, Cycle: "c1", Kind: engine.Group}, []string{"update s2"}},
 				{"limit", engine.LogFilter{Limit: 2}, []string{"create s1", "update s2"}},
 				{"source id", engine.LogFilter{Subject: "s2"}, []string{"update s2"}},
 				{"target id", engine.LogFilter{Subject: "t3"}, []string{"create s3"}},

@@ -1,6 +1,8 @@
 package enginetest
 
 import (
+	"time"
+
 	"fmt"
 
 	"github.com/scimsync/scimsync/engine"
@@ -139,6 +141,10 @@ func linkTests() []storeTest {
 			c.must(c.s.PutLink(ctx, c.job, l, false))
 			c.equal("link", got(c.s.Link(ctx, c.job, user("u1")))(c), l)
 			c.equal("queue", c.queued(), nil)
+			l.DeleteAt, l.Left, l.Recreated = now.AddDate(0, 1, 0), engine.NotAssigned, []time.Time{now, now.Add(time.Hour)}
+			c.must(c.s.PutLink(ctx, c.job, l, false))
+			c.equal("with dates", got(c.s.Link(ctx, c.job, user("u1")))(c), l)
+			l.DeleteAt, l.Left, l.Recreated = time.Time{}, "", nil
 			l.Exported, l.Verify = nil, false
 			c.must(c.s.PutLink(ctx, c.job, l, true))
 			c.must(c.s.PutLink(ctx, c.job, l, true))

@@ -56,26 +56,36 @@ func migrations(d *dialect, words *strings.Replacer) []*goose.Migration {
 
 // The words that migrations spell differently. Text on PostgreSQL compares bytes, as SQLite does:
 // with a language's collation lists would be in another order than the engine expects. On SQLite
-// tables of short rows are kept in their primary key. $entry is the document of a log row, to be read from.
+// tables of short rows are kept in their primary key. $kind and $code are read from the document of a
+// log row, in which they follow a few texts at most. PostgreSQL does not take all of these documents for JSON: they may
+// have the character U+0000 in texts.
 var (
-	sqliteWords   = []string{"$text", "text", "$serial", "integer PRIMARY KEY AUTOINCREMENT", "$clustered", "WITHOUT ROWID", "$entry", "entry"}
-	postgresWords = []string{"$text", `text COLLATE "C"`, "$serial", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "$clustered", "", "$entry", "CAST(entry AS json)"}
+	sqliteWords = []string{"$text", "text", "$serial", "integer PRIMARY KEY AUTOINCREMENT", "$clustered", "WITHOUT ROWID",
+		"$kind", "entry ->> 'kind'", "$code", "entry ->> 'code'"}
+	postgresWords = []string{"$text", `text COLLATE "C"`, "$serial", "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "$clustered", "",
+		"$kind", `substring(entry FROM '^\{(?:"(?:rule|reason|source|target)":"(?:[^"\\]|\\.)*",)*"kind":"([^"]*)"')`,
+		"$code", `substring(entry FROM '^\{(?:"(?:rule|reason|source|target|kind)":"(?:[^"\\]|\\.)*",)*"code":"([^"]*)"')`}
 )
 
-// migrate brings the database up to date. Several processes may do so at once.
-func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
+// provider knows the migrations of a database.
+func provider(db *sql.DB, d *dialect) (*goose.Provider, error) {
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	kind, words := goose.DialectSQLite3, sqliteWords
 	if d.numbered {
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		kind, words = goose.DialectPostgres, postgresWords
 		options = append(options, goose.WithSessionLocker(locker))
 	}
 	options = append(options, goose.WithGoMigrations(migrations(d, strings.NewReplacer(words...))...))
-	p, err := goose.NewProvider(kind, db, nil, options...)
+	return goose.NewProvider(kind, db, nil, options...)
+}
+
+// migrate brings the database up to date. Several processes may do so at once.
+func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
+	p, err := provider(db, d)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ ALTER TABLE links ADD COLUMN recreated $text;
 -- Both were part of the document.
 ALTER TABLE log ADD COLUMN kind $text NOT NULL DEFAULT '';
 ALTER TABLE log ADD COLUMN code $text NOT NULL DEFAULT '';
-UPDATE log SET kind = coalesce($entry ->> 'kind', ''), code = coalesce($entry ->> 'code', '');
+UPDATE log SET kind = coalesce($kind, ''), code = coalesce($code, '');
 CREATE INDEX log_code ON log (job, code, id) WHERE code <> '';
 
 CREATE TABLE plans (
