@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,21 +21,34 @@ import (
 )
 
 func newPlan(c *console) *cobra.Command {
-	save := ""
+	save, schema := "", ""
 	cmd := &cobra.Command{
 		Use:   "plan [JOB]",
 		Short: "Show everything the next cycle would do, and do nothing",
 		Long: `Reads the source and decides as the next cycle would, on a copy of what the job knows, with the application
 only read. Prints every operation with its rule and reason, and every attribute with old and new value. Nothing is
 written anywhere and nothing is remembered. With --save the plan goes into a file as well; run --once --plan FILE then
-carries out exactly that and refuses what has changed since.`,
+carries out exactly that and refuses what has changed since. With --schema it shows what a mapping that is not in use yet
+would do to everybody.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, j, err := c.named(args)
 			if err != nil {
 				return err
 			}
-			p, err := plan(cmd.Context(), f, j)
+			var text []byte
+			if schema != "" {
+				if save != "" {
+					return usage("--schema is to look at a mapping that is not in use; --save needs the one that is")
+				}
+				if text, err = os.ReadFile(schema); err != nil {
+					return refuse("--schema: %w", err)
+				}
+				if _, err := mappingOf(text); err != nil {
+					return refuse("--schema %s is rejected; see all findings with `scimsync schema import %s`: %w", schema, schema, err)
+				}
+			}
+			p, err := plan(cmd.Context(), f, j, string(text))
 			if err != nil {
 				return err
 			}
@@ -55,6 +69,7 @@ carries out exactly that and refuses what has changed since.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&schema, "schema", "", "with the mapping of this Entra synchronization schema `file` instead of the job's")
 	cmd.Flags().StringVar(&save, "save", "", "write the plan into this `file` too, for run --once --plan")
 	return cmd
 }
@@ -75,10 +90,10 @@ func (p planned) result() web.PlanResult {
 	return out
 }
 
-// plan makes the plan of a job. One that never ran knows nothing; asking for a plan does not make a store for it.
-func plan(ctx context.Context, f *config.File, j config.Job) (p planned, err error) {
+// plan makes the plan of a job, with a schema in place of its mapping if one is given. A job that never ran knows
+// nothing; asking for a plan does not make a store for it.
+func plan(ctx context.Context, f *config.File, j config.Job, schema string) (p planned, err error) {
 	var real *store.Store
-	schema := ""
 	if hasStore(f) {
 		if real, err = store.Open(ctx, f.Store.URL, f.DataDir); err != nil {
 			return p, &exitError{exitConnection, err}
@@ -88,7 +103,7 @@ func plan(ctx context.Context, f *config.File, j config.Job) (p planned, err err
 		if err != nil {
 			return p, err
 		}
-		schema = control.Schema
+		schema = cmp.Or(schema, control.Schema)
 	}
 	job, err := rebuildJob(f, engine.JobID(j.ID), schema, zap.NewNop())
 	if err != nil {
