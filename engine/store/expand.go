@@ -48,8 +48,11 @@ func closureArgs(t tx, all bool) []any {
 // wanted selects Member edges of the store, as pairs like those of closure. Its parameters are the job and the relation.
 const wanted = "SELECT from_id, to_id FROM edges WHERE job = ? AND rel = ? AND to_kind = 'user' AND want = 1"
 
-// marked sets the generation of Member edges that a query named m finds. Its parameters are the generation, those of the query, job
-// and relation.
+// toldMember finds a Member edge that was told and not derived. Its parameters are those of wanted.
+const toldMember = "SELECT 1 FROM edges WHERE job = ? AND rel = ? AND want = 1 AND generation >= 0 LIMIT 1"
+
+// marked sets the generation of the Member edges that a query finds. Its parameters are the generation, those of the
+// query, the job and the relation.
 func marked(query string) string {
 	return `UPDATE edges SET generation = ? FROM (` + query + `) m
 		WHERE edges.job = ? AND edges.rel = ? AND edges.from_id = m.from_id AND edges.to_id = m.to_id AND edges.to_kind = 'user'`
@@ -59,8 +62,17 @@ func marked(query string) string {
 // groups, are adopted if they are derived now, and go if their group was part of the last full round; while a full
 // round of groups is open they stay, because not all Direct edges are known. Where nothing changed nothing is written.
 func (s *Store) Expand(ctx context.Context, j engine.JobID, all bool) (int, error) {
+	var due bool
 	var moved int64
-	err := s.write(ctx, j, "expand nested groups", func(ctx context.Context, t tx) error {
+	// To compare all edges takes a while, in which nobody else is to wait for his turn to write.
+	err := s.read(ctx, j, "compare nested groups", func(ctx context.Context, t tx) (err error) {
+		due, err = (&expansion{tx: t, all: all}).due(ctx)
+		return err
+	})
+	if err != nil || !due {
+		return 0, err
+	}
+	err = s.write(ctx, j, "expand nested groups", func(ctx context.Context, t tx) error {
 		e := expansion{tx: t, all: all}
 		if err := e.adopt(ctx); err != nil {
 			return err
@@ -92,11 +104,29 @@ type expansion struct {
 func (e *expansion) came() int64 { return -e.mark }
 func (e *expansion) goes() int64 { return e.mark }
 
+// due reports whether an expansion may find something to do.
+func (e *expansion) due(ctx context.Context) (bool, error) {
+	args := append(closureArgs(e.tx, e.all), e.job, string(engine.Member))
+	for _, q := range []struct {
+		query string
+		args  []any
+	}{
+		{toldMember, args[len(args)-2:]},
+		{closure(e.all) + "SELECT 1 FROM (" + wanted + " AND generation < 0 EXCEPT SELECT root, id FROM members) m LIMIT 1", args},
+		{closure(e.all) + "SELECT 1 FROM (SELECT root, id FROM members EXCEPT " + wanted + " AND generation < 0) m LIMIT 1", args},
+	} {
+		var one int
+		if due, err := e.one(ctx, []any{&one}, q.query, q.args...); err != nil || due {
+			return due, err
+		}
+	}
+	return false, nil
+}
+
 // adopt makes Member edges that were told the derived ones that they are.
 func (e *expansion) adopt(ctx context.Context) (err error) {
 	var one int
-	e.told, err = e.one(ctx, []any{&one}, "SELECT 1 FROM edges WHERE job = ? AND rel = ? AND want = 1 AND generation >= 0 LIMIT 1",
-		e.job, string(engine.Member))
+	e.told, err = e.one(ctx, []any{&one}, toldMember, e.job, string(engine.Member))
 	if err != nil || !e.told {
 		return err
 	}
