@@ -16,8 +16,8 @@ import (
 )
 
 // convergence: whatever happens to memberships at the source, to accounts at the target and to the
-// process that exports them, in the end the target has exactly the members that it should have. This is
-// the promise that the rules for single edges exist for.
+// process that exports them, whatever guards hold, people say and the target refuses, in the end the target has
+// exactly the members that it should have. This is the promise that the rules for single edges exist for.
 func convergence(t *testing.T, s engine.Store) {
 	runs := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -27,6 +27,7 @@ func convergence(t *testing.T, s engine.Store) {
 		for i := range rapid.IntRange(1, 40).Draw(t, "steps") {
 			w.step(i)
 		}
+		w.settleArguments()
 		for range 3 { // a cycle may find work that the one before made
 			w.export(false)
 		}
@@ -63,7 +64,7 @@ func (w *memberWorld) step(i int) {
 	e := engine.Edge{From: rapid.SampledFrom(worldGroups).Draw(w.T, fmt.Sprint(i, " from")), Relation: engine.Member,
 		To: rapid.SampledFrom(worldUsers).Draw(w.T, fmt.Sprint(i, " to"))}
 	object := rapid.SampledFrom([]engine.Ref{e.From, e.To}).Draw(w.T, fmt.Sprint(i, " object"))
-	switch rapid.SampledFrom([]string{"join", "join", "leave", "read all", "make", "make", "lose", "replace", "enable", "export", "crash"}).Draw(w.T, fmt.Sprint(i, " what")) {
+	switch rapid.SampledFrom([]string{"join", "join", "leave", "read all", "make", "make", "lose", "replace", "enable", "export", "crash", "refuse", "guard", "judge", "ignore", "intrude"}).Draw(w.T, fmt.Sprint(i, " what")) {
 	case "join":
 		w.source[e] = true
 		w.page(false, e)
@@ -102,7 +103,65 @@ func (w *memberWorld) step(i int) {
 		w.export(false)
 	case "crash":
 		w.export(true)
+	case "refuse": // for now, or for good
+		w.refuse(e, rapid.Bool().Draw(w.T, fmt.Sprint(i, " for good")))
+	case "guard":
+		_, err := w.s.HoldRemovals(w.ctx, w.job, engine.RemovalGuard{Max: rapid.IntRange(0, 1).Draw(w.T, fmt.Sprint(i, " max")), Emptied: 2}, ago)
+		w.must(err)
+	case "judge":
+		v := rapid.SampledFrom([]engine.Verdict{engine.Approved, engine.Rejected}).Draw(w.T, fmt.Sprint(i, " verdict"))
+		_, err := w.s.JudgeRemovals(w.ctx, w.job, e.From.ID, []engine.Ref{e.To}, v)
+		w.must(err)
+	case "ignore":
+		_, err := w.s.Ignore(w.ctx, w.job, []engine.Ref{e.From})
+		w.must(err)
+	case "intrude": // somebody changes the members at the target, and a comparison finds it
+		w.intrude(e)
 	}
+}
+
+// refuse lets the target refuse an edge if it is up for export.
+func (w *memberWorld) refuse(e engine.Edge, forGood bool) {
+	waiting, err := w.s.WaitingTo(w.ctx, w.job, e.From, engine.Member, []engine.Ref{e.To})
+	w.must(err)
+	if len(waiting) == 0 || w.linked[e.From] == "" || w.linked[e.To] == "" {
+		return
+	}
+	s := engine.EdgesSettled{From: e.From, Relation: engine.Member}
+	s.Fail(e.To, engine.Escrow{Attempts: 1, Due: later, Expired: forGood})
+	w.must(w.s.SettleEdges(w.ctx, w.job, "", s))
+}
+
+// intrude turns a membership at the target into its opposite.
+func (w *memberWorld) intrude(e engine.Edge) {
+	g, u := w.linked[e.From], w.linked[e.To]
+	if g == "" || u == "" {
+		return
+	}
+	var forget, unwanted []engine.Ref
+	if w.target[g][u] {
+		delete(w.target[g], u)
+		forget = append(forget, e.To)
+	} else {
+		w.target[g][u] = true
+		unwanted = append(unwanted, e.To)
+	}
+	w.must(w.s.ForgetExported(w.ctx, w.job, e.From, forget, unwanted))
+}
+
+// settleArguments gives up every guard, rejection and failure.
+func (w *memberWorld) settleArguments() {
+	_, err := w.s.HoldRemovals(w.ctx, w.job, engine.RemovalGuard{}, ago)
+	w.must(err)
+	held, err := w.s.HeldRemovals(w.ctx, w.job, "", 100)
+	w.must(err)
+	for _, h := range held {
+		_, err := w.s.JudgeRemovals(w.ctx, w.job, h.Group.ID, h.Members, engine.Approved)
+		w.must(err)
+	}
+	_, err = w.s.Retry(w.ctx, w.job, nil, ago)
+	w.must(err)
+	w.must(w.s.ForgetWatermarks(w.ctx, w.job))
 }
 
 // page stores a page of edges, as a round of its own.
