@@ -23,6 +23,8 @@ type Control struct {
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
 	// Failures are the cycles in a row that failed as a whole.
 	Failures int `json:"failures,omitzero"`
+	// FailingSince is when the first of them ended.
+	FailingSince time.Time `json:"failingSince,omitzero"`
 	// Steady says when the job first and last had nothing left to do.
 	SteadyFirst time.Time `json:"steadyFirst,omitzero"`
 	SteadyLast  time.Time `json:"steadyLast,omitzero"`

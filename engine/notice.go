@@ -15,6 +15,7 @@ const (
 	NoticeRemovals    NoticeKind = "removals"   // membership removals are held
 	NoticeDisabling   NoticeKind = "disabling"  // 7, 3 or 1 days until a job in quarantine is disabled
 	NoticeDisabled    NoticeKind = "disabled"   // it was disabled after 28 days
+	NoticeFailing     NoticeKind = "failing"    // cycles break off one after the other, of causes that may pass
 	NoticeExpired     NoticeKind = "expired"    // objects failed for 28 days and are not retried any more
 	NoticeCredential  NoticeKind = "credential" // a credential ends in 30, 14, 7 or 1 days
 	NoticeFailures    NoticeKind = "failures"   // digest of one cycle

@@ -150,6 +150,10 @@ func matchingPaths(m mapping.Object) []engine.Path {
 	return out
 }
 
+// tellFailures is the number of cycles in a row that break off, of causes that may pass, until people are told: nobody
+// is provisioned and no leaver loses access meanwhile.
+const tellFailures = 3
+
 // conclude changes the state of the job after a cycle that ended so: into quarantine, out of it, or to the
 // next attempt. It tells people what they have to know, once.
 func (r *Runner) conclude(ctx context.Context, c engine.Cycle, v ending) error {
@@ -167,9 +171,12 @@ func (r *Runner) conclude(ctx context.Context, c engine.Cycle, v ending) error {
 			ctl.Quarantine = nil
 		}
 		if v.complete {
-			ctl.Failures = 0
+			ctl.Failures, ctl.FailingSince = 0, time.Time{}
 		} else {
 			ctl.Failures++
+			if ctl.FailingSince.IsZero() {
+				ctl.FailingSince = now
+			}
 		}
 		if v.steady {
 			if ctl.SteadyFirst.IsZero() {
@@ -202,6 +209,16 @@ func (r *Runner) conclude(ctx context.Context, c engine.Cycle, v ending) error {
 			return err
 		}
 		if err := r.tell(ctx, quarantineNotice(c.Job, is, v.held)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case is == nil && after.Failures == tellFailures:
+		if err := r.tell(ctx, failingNotice(c, after)); err != nil {
+			return err
+		}
+	case was == nil && v.complete && before.Failures >= tellFailures:
+		if err := r.tell(ctx, worksNotice(c.Job, before)); err != nil {
 			return err
 		}
 	}

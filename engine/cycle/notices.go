@@ -86,3 +86,22 @@ func failuresNotice(c engine.Cycle, n int) engine.Notice {
 		Facts: map[string]any{"cycle": c.ID, "failures": n},
 	}
 }
+
+func failingNotice(c engine.Cycle, ctl engine.Control) engine.Notice {
+	return engine.Notice{
+		Job: c.Job, Kind: engine.NoticeFailing, Key: fmt.Sprintf("failing:%d", ctl.FailingSince.UnixMicro()),
+		Subject: fmt.Sprintf("job %s: no cycle got to its end since %s", c.Job, ctl.FailingSince.UTC().Format("2006-01-02 15:04 UTC")),
+		Text: fmt.Sprintf("%d cycles broke off one after the other, the last one with: %s\nIt is tried again at every interval, but meanwhile nobody is provisioned and no leaver loses access.\n"+
+			"See whether both sides answer with: scimsync check\n", ctl.Failures, c.Error),
+		Facts: map[string]any{"code": c.ErrorCode, "cycles": ctl.Failures, "since": ctl.FailingSince},
+	}
+}
+
+func worksNotice(j engine.JobID, was engine.Control) engine.Notice {
+	return engine.Notice{
+		Job: j, Kind: engine.NoticeRecovered, Key: fmt.Sprintf("works:%d", was.FailingSince.UnixMicro()),
+		Subject: fmt.Sprintf("job %s works again", j),
+		Text:    fmt.Sprintf("Its cycles had broken off since %s; the last one went through.\n", was.FailingSince.UTC().Format("2006-01-02 15:04 UTC")),
+		Facts:   map[string]any{"since": was.FailingSince},
+	}
+}
