@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -93,12 +94,17 @@ func (s *Store) Entries(ctx context.Context, j engine.JobID, f engine.LogFilter)
 		where("target_id = ?", f.Target)
 	}
 	within(f, string(j), where)
-	order, beyond := " ORDER BY id", "id > ?"
-	if f.Newest {
-		order, beyond = " ORDER BY id DESC", "id < ?"
-	}
-	if f.AfterID > 0 {
-		where(beyond, f.AfterID)
+	// There is always an end to begin at: without one SQLite sorts all rows of the job.
+	order := " ORDER BY id"
+	switch {
+	case !f.Newest:
+		where("id > ?", max(f.AfterID, 0))
+	case f.AfterID > 0:
+		order += " DESC"
+		where("id < ?", f.AfterID)
+	default:
+		order += " DESC"
+		where("id < ?", int64(math.MaxInt64))
 	}
 	limit := f.Limit
 	if limit <= 0 {

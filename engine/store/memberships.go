@@ -110,7 +110,8 @@ var addedEdges = &bulk{
 }
 
 const (
-	droppedEdges  = "DELETE FROM edges WHERE want = 0 AND " + ofOrigin
+	// Not "want = 0": with that PostgreSQL would read all edges that leave the object, once for every list of ids.
+	droppedEdges  = "DELETE FROM edges WHERE want <> 1 AND " + ofOrigin
 	returnedEdges = "UPDATE edges SET have = 0, waiting = 1, due = 0, failure = NULL WHERE have = 1 AND " + ofOrigin
 	retriedEdges  = "UPDATE edges SET waiting = 1 WHERE waiting = 0 AND want <> have AND " + ofOrigin
 	// Unless the other end was linked meanwhile: nobody would wake the edge again.
