@@ -55,7 +55,7 @@ object a line. It reads the state of the job directly; the service may run meanw
 		},
 	}
 	cmd.Flags().StringVar(&user, "user", "", "only rows about this person or group: `id` or part of a name, on either side")
-	cmd.Flags().StringVar(&action, "action", "", "only create, update, disable, enable, delete, skip or nothing")
+	cmd.Flags().StringVar(&action, "action", "", "only create, update, disable, enable, delete, skip, nothing or stagedDelete")
 	cmd.Flags().StringVar(&status, "status", "", "only success, failure, skipped or warning")
 	cmd.Flags().StringVar(&since, "since", "", "only rows from then on: a `duration` back (24h) or a time (2031-03-01T08:00:00Z)")
 	cmd.Flags().StringVar(&cycle, "cycle", "", "only rows of this cycle")
@@ -65,24 +65,17 @@ object a line. It reads the state of the job directly; the service may run meanw
 
 // checkFilter refuses words that no row can have, and reads since.
 func checkFilter(f *engine.LogFilter, since string, now time.Time) error {
-	actions := []engine.Action{"", engine.Create, engine.Update, engine.Disable, engine.Enable, engine.Delete, engine.Skip, engine.Nothing}
+	actions := []engine.Action{"", engine.Create, engine.Update, engine.Disable, engine.Enable, engine.Delete, engine.Skip, engine.Nothing, engine.Staged}
 	if !slices.Contains(actions, f.Action) {
-		return usage("--action %s: use create, update, disable, enable, delete, skip or nothing", f.Action)
+		return usage("--action %s: use create, update, disable, enable, delete, skip, nothing or stagedDelete", f.Action)
 	}
 	states := []engine.LogStatus{"", engine.StatusSuccess, engine.StatusFailure, engine.StatusSkipped, engine.StatusWarning}
 	if !slices.Contains(states, f.Status) {
 		return usage("--status %s: use success, failure, skipped or warning", f.Status)
 	}
-	if since == "" {
-		return nil
-	}
-	if d, err := time.ParseDuration(since); err == nil {
-		f.Since = now.Add(-d)
-		return nil
-	}
-	at, err := time.Parse(time.RFC3339, since)
+	at, err := moment("since", since, now)
 	if err != nil {
-		return usage("--since %s: neither a duration such as 24h nor a time such as 2031-03-01T08:00:00Z", since)
+		return err
 	}
 	f.Since = at
 	return nil

@@ -131,6 +131,7 @@ and wait for a retry · 4 the job is in quarantine or deletions are held · 5 a 
 	root.AddGroup(
 		&cobra.Group{ID: "start", Title: "Getting started:"},
 		&cobra.Group{ID: "work", Title: "Synchronizing:"},
+		&cobra.Group{ID: "operate", Title: "Operating:"},
 		&cobra.Group{ID: "rules", Title: "Mappings:"},
 		&cobra.Group{ID: "other", Title: "Other:"},
 	)
@@ -144,6 +145,12 @@ and wait for a retry · 4 the job is in quarantine or deletions are held · 5 a 
 		{"work", newRun(c)},
 		{"work", newPlan(c)},
 		{"work", newLogs(c)},
+		{"operate", newJob(c)},
+		{"operate", newProvision(c)},
+		{"operate", newEscrow(c)},
+		{"operate", newLink(c)},
+		{"operate", newDrift(c)},
+		{"operate", newAudit(c)},
 		{"rules", newMapping(c)},
 		{"rules", newSchema(c)},
 		{"other", newSandbox(c)},

@@ -53,7 +53,7 @@ func writeStory(w io.Writer, entries []engine.LogEntry, max int) error {
 // inOrder compares rows: people before groups before members, who leaves before who comes, then by name.
 func inOrder(a, b engine.LogEntry) int {
 	rank := func(e engine.LogEntry) int {
-		return slices.Index([]string{"deleted", "disabled", "enabled", "updated", "created", "members", "skipped", "failed", "unchanged"}, verbOf(e))
+		return slices.Index([]string{"deleted", "disabled", "enabled", "updated", "created", "members", "held", "skipped", "failed", "unchanged"}, verbOf(e))
 	}
 	part := func(e engine.LogEntry) int {
 		switch {
@@ -101,6 +101,8 @@ func verbOf(e engine.LogEntry) string {
 		return "deleted"
 	case engine.Skip:
 		return "skipped"
+	case engine.Staged:
+		return "held"
 	default:
 		return "unchanged"
 	}
