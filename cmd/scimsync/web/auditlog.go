@@ -132,7 +132,7 @@ func (a *API) registerLogs() {
 }
 
 type provisioningInput struct {
-	paging
+	Paging
 	Filter string `query:"$filter"`
 	Order  string `query:"$orderby" doc:"activityDateTime, asc or desc; default desc"`
 }
@@ -290,7 +290,7 @@ type logInput struct {
 func (a *API) listLog(ctx context.Context, c *call, in *logInput) (*reply[Page[LogRow]], error) {
 	f := engine.LogFilter{
 		Subject: in.User, Action: engine.Action(in.Action), Status: engine.LogStatus(in.Status), Cycle: engine.CycleID(in.Cycle), Kind: engine.Kind(in.Type),
-		Code: engine.Code(in.Code), AfterID: in.After, Newest: in.Newest, Limit: paging{Top: in.Limit}.top(),
+		Code: engine.Code(in.Code), AfterID: in.After, Newest: in.Newest, Limit: Paging{Top: in.Limit}.top(),
 	}
 	var err error
 	if f.Since, err = a.moment("since", in.Since); err != nil {
@@ -350,7 +350,7 @@ type auditInput struct {
 }
 
 func (a *API) listAudit(ctx context.Context, c *call, in *auditInput) (*reply[Page[engine.AuditEntry]], error) {
-	f := engine.AuditFilter{Job: engine.JobID(in.Job), By: in.By, Activity: in.Activity, AfterID: in.After, Limit: paging{Top: in.Limit}.top()}
+	f := engine.AuditFilter{Job: engine.JobID(in.Job), By: in.By, Activity: in.Activity, AfterID: in.After, Limit: Paging{Top: in.Limit}.top()}
 	if j, ok := a.job(in.Job); ok {
 		f.Job = j.ID
 	}

@@ -23,8 +23,8 @@ type cyclePosition struct {
 	After engine.CycleID `json:"after"`
 }
 
-func listCycles[T any](a *API, show func(engine.Cycle) T) func(context.Context, *call, *paging) (*reply[Page[T]], error) {
-	return func(ctx context.Context, c *call, in *paging) (*reply[Page[T]], error) {
+func listCycles[T any](a *API, show func(engine.Cycle) T) func(context.Context, *call, *Paging) (*reply[Page[T]], error) {
+	return func(ctx context.Context, c *call, in *Paging) (*reply[Page[T]], error) {
 		var at cyclePosition
 		if err := in.resume(&at); err != nil {
 			return nil, err

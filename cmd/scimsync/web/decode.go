@@ -104,13 +104,13 @@ const (
 	maxTop     = 1000
 )
 
-// paging are the parameters of lists.
-type paging struct {
+// Paging are the parameters of lists. It is exported because huma looks at exported fields alone.
+type Paging struct {
 	Top  int    `query:"$top" minimum:"1" maximum:"1000" doc:"rows of a page; default 100"`
 	Skip string `query:"$skiptoken" doc:"where to go on; part of the next link, not to be made up"`
 }
 
-func (p paging) top() int {
+func (p Paging) top() int {
 	if p.Top <= 0 {
 		return defaultTop
 	}
@@ -118,7 +118,7 @@ func (p paging) top() int {
 }
 
 // resume reads the skip token into at, if there is one.
-func (p paging) resume(at any) error {
+func (p Paging) resume(at any) error {
 	if p.Skip == "" {
 		return nil
 	}

@@ -23,7 +23,7 @@ func (a *API) registerEscrows() {
 }
 
 type escrowsInput struct {
-	paging
+	Paging
 	Group string `query:"group" enum:"cause" doc:"cause: count by code and detail"`
 }
 

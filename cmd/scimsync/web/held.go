@@ -52,7 +52,7 @@ type heldPosition struct {
 	Waiting  int    `json:"waiting,omitempty"`
 }
 
-func (a *API) listHeld(ctx context.Context, c *call, in *paging) (*reply[DeletionList], error) {
+func (a *API) listHeld(ctx context.Context, c *call, in *Paging) (*reply[DeletionList], error) {
 	var at heldPosition
 	if err := in.resume(&at); err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ type offset struct {
 }
 
 // cut takes a page out of a short list.
-func cut[T any](c *call, all []T, p paging) (Page[T], error) {
+func cut[T any](c *call, all []T, p Paging) (Page[T], error) {
 	var at offset
 	if err := p.resume(&at); err != nil {
 		return Page[T]{}, err
@@ -113,7 +113,7 @@ func (a *API) seen(c *call) []Job {
 	return a.backend.Jobs()
 }
 
-func (a *API) listJobs(ctx context.Context, c *call, in *paging) (*reply[Page[SynchronizationJob]], error) {
+func (a *API) listJobs(ctx context.Context, c *call, in *Paging) (*reply[Page[SynchronizationJob]], error) {
 	jobs, err := cut(c, a.seen(c), *in)
 	if err != nil {
 		return nil, err
@@ -307,7 +307,7 @@ func theTemplate() Template {
 	return Template{ID: templateID, Default: true, Description: "Accounts and groups of a SCIM 2.0 application", Discoverable: true, FactoryTag: templateID, Metadata: []KeyValue{}}
 }
 
-func (a *API) listTemplates(_ context.Context, c *call, in *paging) (*reply[Page[Template]], error) {
+func (a *API) listTemplates(_ context.Context, c *call, in *Paging) (*reply[Page[Template]], error) {
 	p, err := cut(c, []Template{theTemplate()}, *in)
 	p.Context = c.context("synchronization/templates")
 	return answerWith(p), err

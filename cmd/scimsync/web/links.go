@@ -24,7 +24,7 @@ func (a *API) registerLinks() {
 }
 
 type linksInput struct {
-	paging
+	Paging
 	Type     string `query:"type" enum:"user,group"`
 	State    string `query:"state" enum:"managed,suspended,released"`
 	Source   string `query:"source"`

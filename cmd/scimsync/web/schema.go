@@ -139,7 +139,7 @@ func (a *API) directories(ctx context.Context, c *call) ([]json.RawMessage, erro
 	return s.Directories, nil
 }
 
-func (a *API) listDirectories(ctx context.Context, c *call, in *paging) (*reply[Page[json.RawMessage]], error) {
+func (a *API) listDirectories(ctx context.Context, c *call, in *Paging) (*reply[Page[json.RawMessage]], error) {
 	all, err := a.directories(ctx, c)
 	if err != nil {
 		return nil, err
