@@ -305,14 +305,17 @@ func failedEdgeTests() []storeTest {
 			c.equal("linked again", c.g1(), []string{"+user:u1"})
 			c.equal("failures", len(got(c.s.FailedEdges(c.Context(), c.job, engine.Member, "", 10))(c)), 1)
 		}},
-		{"failed edges are tried again at once with the object they start from", func(c *storeCase) {
+		{"failed edges are tried again at once with either of their ends", func(c *storeCase) {
 			ctx := c.Context()
 			up(c)
 			c.failed(expired(), user("u1"))
 			c.failed(escrow(later), user("u2"))
 			c.equal("of another object", got(c.s.Retry(ctx, c.job, []engine.Ref{user("g1"), group("g2")}, ago))(c), 0)
 			c.equal("up", c.g1(), nil)
-			c.equal("of g1", got(c.s.Retry(ctx, c.job, []engine.Ref{group("g1")}, ago))(c), 2)
+			c.equal("of u2", got(c.s.Retry(ctx, c.job, []engine.Ref{user("u2")}, ago))(c), 1)
+			c.equal("up", c.g1(), []string{"+user:u2"})
+			c.failed(escrow(later), user("u2"))
+			c.equal("of g1, each once", got(c.s.Retry(ctx, c.job, []engine.Ref{group("g1"), user("u1"), user("u2")}, ago))(c), 2)
 			c.equal("up", c.g1(), []string{"+user:u1", "+user:u2"})
 			list := got(c.s.FailedEdges(ctx, c.job, engine.Member, "", 10))(c)
 			c.equal("on record", list[0].Escrow, *failure(ago))
@@ -332,6 +335,8 @@ func failedEdgeTests() []storeTest {
 				c.equal("nothing to try again", got(c.s.Retry(ctx, c.job, nil, ago))(c), 0)
 				c.equal("nothing to ignore", got(c.s.Ignore(ctx, c.job, nil))(c), 0)
 			}
+			c.failed(escrow(later), user("u1"))
+			c.equal("an edge is none of those that it leads to", got(c.s.Ignore(ctx, c.job, u1))(c), 0)
 			ignore(group("g1"))
 			c.edges(member("g1", user("u1")))
 			c.equal("told again", c.g1(), []string{"+user:u1"})

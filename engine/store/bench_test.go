@@ -137,6 +137,23 @@ func BenchmarkPlan(b *testing.B) {
 	})
 }
 
+// What a batch adds for its reservation.
+func BenchmarkReserve(b *testing.B) {
+	onBoth(b, func(b *testing.B, s *store.Store) {
+		benchImport(b, s, b.N)
+		b.StopTimer()
+		b.ResetTimer()
+		benchPlan(b, s, func(list []engine.Queued) {
+			now := time.Now()
+			b.StartTimer()
+			if err := s.LeaseReady(b.Context(), benchJob, engine.User, list[0].Seq, list[len(list)-1].Seq, "cycle", now.Add(time.Minute), now); err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+		})
+	})
+}
+
 func BenchmarkSettle(b *testing.B) {
 	onBoth(b, func(b *testing.B, s *store.Store) {
 		ctx := b.Context()

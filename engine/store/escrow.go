@@ -74,8 +74,8 @@ func failEdges(t tx, e engine.EdgesSettled, count func(text string, args []any) 
 		groups[key] = append(groups[key], ref.ID)
 	}
 	for f, ids := range groups {
-		before := append([]any{f.doc, f.due, f.doc}, bundle{e.Relation, e.From.ID, f.kind}.args(t)...)
-		err := t.list("UPDATE edges SET waiting = 1, failure = ?, due = ? WHERE failure IS DISTINCT FROM ? AND "+ofOrigin, before, ids, nil, count)
+		before := append([]any{f.doc, f.due, f.doc, f.due}, bundle{e.Relation, e.From.ID, f.kind}.args(t)...)
+		err := t.list("UPDATE edges SET waiting = 1, failure = ?, due = ? WHERE (failure IS DISTINCT FROM ? OR due <> ?) AND "+ofOrigin, before, ids, nil, count)
 		if err != nil {
 			return err
 		}
@@ -89,25 +89,27 @@ type statement struct {
 	args  []any
 }
 
-// Retry implements [engine.Queue].
+// Retry implements [engine.Queue]. The edges of an object are those from and to it.
 func (s *Store) Retry(ctx context.Context, j engine.JobID, refs []engine.Ref, now time.Time) (int, error) {
-	due := []any{micros(now)}
-	return s.escrowed(ctx, j, "retry failures", refs,
-		statement{"UPDATE changes SET state = 'escrow', due = ? WHERE state IN ('escrow', 'expired') AND ", due},
-		statement{"UPDATE edges SET due = ? WHERE " + hasFailed + " AND ", due})
+	due := micros(now)
+	return s.escrowed(ctx, j, "retry failures", refs, true,
+		statement{"UPDATE changes SET state = 'escrow', due = ? WHERE state IN ('escrow', 'expired') AND ", []any{due}},
+		// Each counts once, though both of its ends be named.
+		statement{"UPDATE edges SET due = ? WHERE due <> ? AND " + hasFailed + " AND ", []any{due, due}})
 }
 
-// Ignore implements [engine.Queue]. Changes that somebody has reserved are left to him. An edge that is ignored is not
-// up for export again until the source tells of it, one of its ends is woken, or the job is restarted.
+// Ignore implements [engine.Queue]. The edges of an object are those that start from it. Changes that somebody has
+// reserved are left to him. An edge that is ignored is not up for export again until the source tells of it, one of
+// its ends is woken, or the job is restarted.
 func (s *Store) Ignore(ctx context.Context, j engine.JobID, refs []engine.Ref) (int, error) {
-	return s.escrowed(ctx, j, "ignore failures", refs,
+	return s.escrowed(ctx, j, "ignore failures", refs, false,
 		statement{"DELETE FROM changes WHERE state IN ('escrow', 'expired') AND (owner = '' OR owner_until <= ?) AND ", []any{micros(s.now())}},
 		statement{"UPDATE edges SET failure = '', due = ? WHERE " + hasFailed + " AND ", []any{never}})
 }
 
-// escrowed runs a statement on failed changes and one on failed edges, of refs or (nil) of all objects, and returns
-// how many rows they changed.
-func (s *Store) escrowed(ctx context.Context, j engine.JobID, what string, refs []engine.Ref, changes, edges statement) (int, error) {
+// escrowed runs a statement on failed changes and one on failed edges, of refs (to: also the edges to them) or (nil)
+// of all objects, and returns how many rows they changed.
+func (s *Store) escrowed(ctx context.Context, j engine.JobID, what string, refs []engine.Ref, to bool, changes, edges statement) (int, error) {
 	if refs != nil && len(refs) == 0 {
 		return 0, nil
 	}
@@ -126,15 +128,23 @@ func (s *Store) escrowed(ctx context.Context, j engine.JobID, what string, refs 
 		}
 		groups := byKind(refs)
 		for _, k := range slices.Sorted(maps.Keys(groups)) {
-			n, err := t.countIn(ctx, changes.query+"job = ? AND kind = ? AND id IN (ids)", append(slices.Clip(changes.args), t.job, string(k)), groups[k])
-			if err != nil {
+			run := func(st statement, which string, of string) error {
+				n, err := t.countIn(ctx, st.query+which, append(slices.Clip(st.args), t.job, of), groups[k])
+				total += n
 				return err
 			}
-			m, err := t.countIn(ctx, edges.query+"job = ? AND rel = ? AND from_id IN (ids)", append(slices.Clip(edges.args), t.job, string(relationOf[k])), groups[k])
-			if err != nil {
+			if err := run(changes, "job = ? AND kind = ? AND id IN (ids)", string(k)); err != nil {
 				return err
 			}
-			total += n + m
+			if err := run(edges, "job = ? AND rel = ? AND from_id IN (ids)", string(relationOf[k])); err != nil {
+				return err
+			}
+			if !to {
+				continue
+			}
+			if err := run(edges, "job = ? AND to_kind = ? AND to_id IN (ids)", string(k)); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

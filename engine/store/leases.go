@@ -80,7 +80,7 @@ func (s *Store) Release(ctx context.Context, j engine.JobID, refs []engine.Ref, 
 	return s.write(ctx, j, "end reservations", func(ctx context.Context, t tx) error {
 		const release = "UPDATE changes SET owner = '', owner_until = 0 WHERE job = ? AND "
 		if refs == nil {
-			_, err := t.exec(ctx, release+"owner = ? AND owner <> ''", t.job, owner)
+			_, err := t.exec(ctx, release+"owner = ?", t.job, owner)
 			return err
 		}
 		groups := byKind(refs)

@@ -2,11 +2,11 @@
 -- search the log by.
 
 -- hold is what a guard said about a change, a document; null for most. owner has reserved a change until
--- owner_until. state may also be later (looked at again when due) and expired (failed too long).
+-- owner_until; there is no index on it, because every batch of a cycle reserves its changes. state may also be later
+-- (looked at again when due) and expired (failed too long).
 ALTER TABLE changes ADD COLUMN hold $text;
 ALTER TABLE changes ADD COLUMN owner $text NOT NULL DEFAULT '';
 ALTER TABLE changes ADD COLUMN owner_until bigint NOT NULL DEFAULT 0;
-CREATE INDEX changes_owner ON changes (owner, job) WHERE owner <> '';
 
 -- hold: 0 none, 1 held, 2 approved, 3 rejected; only removals (want 0) are held. failure is what an export said
 -- last, a document, null if it did not fail and empty if people chose to ignore it. An edge is up for export when it waits,

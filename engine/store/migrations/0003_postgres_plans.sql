@@ -6,13 +6,8 @@ INSERT INTO edges (job, rel, from_id, to_kind, to_id, want, have, waiting, gener
         md5(g::text), CASE WHEN g % 50 = 0 THEN 0 ELSE 1 END, g % 2, CASE WHEN g % 100 = 0 THEN 1 ELSE 0 END, 1,
         CASE WHEN g % 200 = 0 THEN 1 ELSE 0 END, CASE WHEN g % 300 = 0 THEN g ELSE 0 END, CASE WHEN g % 300 = 0 THEN '{}' END
         FROM generate_series(1, 3000) g;
-INSERT INTO changes (job, kind, id, seq, rev, state, class, owner)
-    SELECT '(sample)', CASE WHEN g % 10 = 0 THEN 'group' ELSE 'user' END, md5(g::text), g, g,
-        CASE WHEN g % 2 = 0 THEN 'ready' WHEN g % 10 = 1 THEN 'escrow' ELSE 'queued' END, g % 6,
-        CASE WHEN g % 100 = 0 THEN md5((g / 1000)::text) ELSE '' END FROM generate_series(1, 3000) g;
 INSERT INTO plans (job, plan, kind, id, digest)
     SELECT '(sample)', md5((g / 1000)::text), CASE WHEN g % 10 = 0 THEN 'group' ELSE 'user' END, md5(g::text), md5(g::text) FROM generate_series(1, 3000) g;
-ANALYZE edges, changes, plans;
+ANALYZE edges, plans;
 DELETE FROM edges WHERE job = '(sample)';
-DELETE FROM changes WHERE job = '(sample)';
 DELETE FROM plans WHERE job = '(sample)';
