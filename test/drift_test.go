@@ -205,6 +205,10 @@ func (w *discovered) upset() {
 	w.put(w.acct(62), map[string]any{"externalId": w.people[63]})
 	w.gone(w.acct(63))
 	w.put(w.acct(901), map[string]any{"externalId": w.people[64]})
+	w.unlink(w.people[66])
+	w.gone(w.acct(66))
+	w.put(w.acct(903), map[string]any{"externalId": w.people[66]})
+	w.put(w.acct(904), map[string]any{"externalId": w.people[66]})
 	// Members: one taken out, one put in that the job manages, one that it does not.
 	team := w.mustGroup(w.group)
 	members := []any{map[string]any{"value": w.acct(70).ID}, map[string]any{"value": w.acct(902).ID}}
@@ -225,6 +229,8 @@ func TestDrift(t *testing.T) {
 			"user ambiguous P0062@example.test",
 			"user ambiguous P0900@example.test of p0060@example.test",
 			"user ambiguous P0901@example.test of p0064@example.test",
+			"user ambiguous P0903@example.test of p0066@example.test",
+			"user ambiguous P0904@example.test of p0066@example.test",
 			"user assigned P0020@example.test of p0020@example.test, linked, displayName Somebody Else not p0020 Test",
 			"user assigned P0021@example.test of p0021@example.test, linked, active false not true",
 			"user assigned p0031@example.test of p0031@example.test",
@@ -248,15 +254,15 @@ func TestDrift(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Fatalf("findings (-want +got):\n%s", diff)
 			}
-			// 1,001 accounts are there after four were deleted, one was made and none created.
+			// What is not of another class is assigned, and so is the group.
 			classes := map[engine.DriftClass]int{
-				engine.DriftLocal: 698, engine.DriftAmbiguous: 3, engine.DriftUnassigned: 1, engine.DriftOrphaned: 2, engine.DriftUnentitled: 4,
-				engine.DriftAssigned: len(w.app.Users()) - 698 - 3 - 1 - 4 + 1,
+				engine.DriftLocal: 696, engine.DriftAmbiguous: 5, engine.DriftUnassigned: 1, engine.DriftOrphaned: 2, engine.DriftUnentitled: 4,
+				engine.DriftAssigned: len(w.app.Users()) - 696 - 5 - 1 - 4 + 1,
 			}
 			if diff := cmp.Diff(classes, d.Classes); diff != "" {
 				t.Errorf("classes (-want +got):\n%s", diff)
 			}
-			if d.Attributes != 2 || d.Memberships != 3 || d.Accounts != 698+3+4+1+2+2 || d.Repaired != 0 {
+			if d.Attributes != 2 || d.Memberships != 3 || d.Accounts != 696+5+4+1+2+2 || d.Repaired != 0 {
 				t.Errorf("%d accounts, %d attributes, %d members, %d repaired", d.Accounts, d.Attributes, d.Memberships, d.Repaired)
 			}
 		}
@@ -292,6 +298,8 @@ func TestDrift(t *testing.T) {
 			"user ambiguous P0062@example.test",
 			"user ambiguous P0900@example.test of p0060@example.test",
 			"user ambiguous P0901@example.test of p0064@example.test",
+			"user ambiguous P0903@example.test of p0066@example.test",
+			"user ambiguous P0904@example.test of p0066@example.test",
 			"user assigned P0052@example.test of p0052@example.test",
 			"user unassigned P0050@example.test of p0050@example.test",
 			"user unentitled P0041@example.test of p0041@example.test, linked, active true not false",
@@ -354,7 +362,7 @@ func TestDriftSilence(t *testing.T) {
 			virtually(t, func(t *testing.T) {
 				w := discover(t)
 				w.app.Change(quirk)
-				d := w.drift(true)
+				d := w.drift(false)
 				if d.Attributes != 0 || d.Memberships != 0 || d.Repaired != 0 {
 					t.Errorf("%d attributes, %d members, %d repaired: %v", d.Attributes, d.Memberships, d.Repaired, toldOf(d, engine.DriftAssigned))
 				}
@@ -364,9 +372,112 @@ func TestDriftSilence(t *testing.T) {
 				if n := w.app.Requests().Total; n > 25 {
 					t.Errorf("to compare took %d requests", n)
 				}
+				w.put(w.acct(20), map[string]any{"active": false})
+				want := []string{"user assigned P0020@example.test of p0020@example.test, linked, active false not true"}
+				if diff := cmp.Diff(want, toldOf(w.drift(false), engine.DriftAssigned)); diff != "" {
+					t.Errorf("findings (-want +got):\n%s", diff)
+				}
 			})
 		})
 	}
+}
+
+// TestDriftMembers: who waits to be added or removed, and who is inactive, is no difference in the members of a group.
+func TestDriftMembers(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := discover(t)
+		w.dir.UpdateUser(w.people[100], map[string]any{"accountEnabled": false})
+		w.sync()
+		// The next cycle has read the source, and written nothing yet.
+		w.dir.AddMember(w.group, w.people[70])
+		w.dir.RemoveMember(w.group, w.people[102])
+		ctx := context.WithoutCancel(t.Context())
+		c, err := w.runner.Begin(ctx, "test", "open")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.runner.Import(ctx, c, func(int) {}); err != nil {
+			t.Fatal(err)
+		}
+		team := w.mustGroup(w.group)
+		members := []any{map[string]any{"value": w.acct(70).ID}}
+		for _, id := range team.Members {
+			if id != w.acct(100).ID && id != w.acct(102).ID {
+				members = append(members, map[string]any{"value": id})
+			}
+		}
+		w.put(team, map[string]any{"members": members})
+		d := w.drift(true)
+		if d.Memberships != 0 || d.Repaired != 0 {
+			t.Errorf("%d members differ: %v", d.Memberships, toldOf(d, engine.DriftAssigned))
+		}
+		w.sync()
+		w.settled()
+		w.inStep()
+		w.quiet()
+	})
+}
+
+// again is a target that tells every account twice, and one account that it had not told at first is linked meanwhile.
+type again struct {
+	engine.Target
+	engine.Lister
+	engine.MemberLister
+	between func()
+}
+
+func (a again) List(ctx context.Context, k engine.Kind, yield func(engine.Resource) error) (bool, error) {
+	if _, err := a.Lister.List(ctx, k, yield); err != nil {
+		return false, err
+	}
+	a.between()
+	return a.Lister.List(ctx, k, yield)
+}
+
+// TestDriftTwice has accounts come twice in a listing that is said to be complete, and one linked while it is read.
+func TestDriftTwice(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := discover(t)
+		w.unlink(w.people[5])
+		plain := w.job.Target
+		w.job.Target = again{plain, plain.(engine.Lister), plain.(engine.MemberLister), func() {
+			if w.linkOf(w.people[5]).State != engine.LinkNone {
+				return
+			}
+			if _, err := w.addLink(w.people[5], w.acct(5).ID); err != nil {
+				t.Error(err)
+			}
+		}}
+		d := w.drift(false)
+		want := map[engine.DriftClass]int{engine.DriftLocal: 700, engine.DriftAssigned: 301}
+		if diff := cmp.Diff(want, d.Classes); diff != "" {
+			t.Errorf("classes (-want +got):\n%s", diff)
+		}
+		if d.Accounts != 700 {
+			t.Errorf("%v", toldOf(d, engine.DriftAssigned))
+		}
+	})
+}
+
+// TestDriftRemapped maps another attribute: that it was not exported yet is no drift.
+func TestDriftRemapped(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := discover(t)
+		w.put(w.acct(7), map[string]any{"nickName": "Seven"})
+		users, problems := mapping.Compile(mapping.ObjectSpec{Attributes: []mapping.AttributeSpec{
+			{Target: "userName", Source: "[userPrincipalName]", Match: 1},
+			{Target: "active", Source: "Not([IsSoftDeleted])"},
+			{Target: "displayName", Source: "ToUpper([displayName])"},
+			{Target: "nickName", Source: "[givenName]"},
+		}})
+		for _, p := range problems {
+			t.Fatal(p)
+		}
+		w.job.Mapping.Users = users
+		if d := w.drift(true); d.Attributes != 0 || d.Repaired != 0 {
+			t.Errorf("%v", toldOf(d, engine.DriftAssigned))
+		}
+	})
 }
 
 // TestDriftGroups: groups that are gone come back with everybody in them, those that nobody is entitled to go, through the guard.
