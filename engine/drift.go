@@ -20,7 +20,9 @@ type Drift struct {
 	StartedAt time.Time          `json:"startedAt"`
 	EndedAt   time.Time          `json:"endedAt"`
 	Classes   map[DriftClass]int `json:"classes"`
-	// Accounts, Attributes and Memberships count what differs; Findings has each of them.
+	// Accounts, Attributes and Memberships count what differs: accounts that are not what the job made or would leave
+	// them, attributes of linked accounts, members of linked groups. Findings has each of them, up to a limit for every kind and
+	// class; a last finding of the class, about no account, then says in Detail how many more there are.
 	Accounts    int            `json:"accounts"`
 	Attributes  int            `json:"attributes"`
 	Memberships int            `json:"memberships"`
@@ -42,7 +44,8 @@ type DriftFinding struct {
 	// Linked tells of an assigned one whether there is a link already.
 	Linked bool `json:"linked"`
 	// Changes are attributes that the target has changed since they were exported: Old is what it has now, New
-	// what was exported. Members are named by target id.
+	// what was exported; of an account that nobody is entitled to, what the job has to write. Each member is a change
+	// of its own, named by target id: missing ones are New, those that nobody asked for are Old.
 	Changes []LoggedChange `json:"changes,omitempty"`
 	Detail  string         `json:"detail,omitempty"`
 }
