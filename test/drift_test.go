@@ -12,7 +12,6 @@ import (
 	"github.com/scimsync/scimsync/connectors/msgraph/graphtest"
 	"github.com/scimsync/scimsync/connectors/scim/scimtest"
 	"github.com/scimsync/scimsync/engine"
-	"github.com/scimsync/scimsync/engine/cycle"
 	"github.com/scimsync/scimsync/mapping"
 )
 
@@ -410,4 +409,3 @@ func TestDriftGroups(t *testing.T) {
 		w.quiet()
 	})
 }
-
