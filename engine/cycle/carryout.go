@@ -211,6 +211,7 @@ func (x *exporter) failed(q engine.Queued, f decide.Facts, op engine.Operation, 
 	}
 	s.Log = took(x.entry(x.cycle, q, op), now.Sub(began))
 	s.Log.Status, s.Log.Code, s.Log.HTTPStatus, s.Log.Detail = engine.StatusFailure, te.Code, te.Status, te.Detail
+	lastTry(s.Log, e.Expired)
 	if te.Code == engine.CodeConflict {
 		return s, errPutOff
 	}

@@ -171,6 +171,11 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 	if err := d.Store.Settle(ctx, d.job.ID, d.cycle.ID, settled); err != nil {
 		return err
 	}
+	if n := expired(settled); n > 0 {
+		if err := d.note(ctx, d.job, d.cycle, engine.Counts{engine.ObjectsExpired: n}); err != nil {
+			return err
+		}
+	}
 	planned, err := d.keepToPlan(ctx, planned)
 	if err != nil {
 		return err
@@ -198,6 +203,7 @@ func (r *Runner) unwritten(c engine.Cycle, q engine.Queued, f decide.Facts, op e
 	// Who was never in scope and is not now has no place in the log (U9b, U22b).
 	if op.Rule != "U9b" && op.Rule != "U22b" {
 		s.Log = r.entry(c, q, op)
+		lastTry(s.Log, s.Escrow != nil && s.Escrow.Expired)
 	}
 	return s
 }

@@ -191,7 +191,7 @@ func (r *Runner) someMembers(ctx context.Context, job *Job, c engine.Cycle, h en
 				}
 				continue
 			}
-			s.Fail(ref, r.failedEdge(before[ref], te))
+			r.failEdge(&s, ref, before[ref], te)
 		}
 	}
 	s.Log = r.membersEntry(c, h, &s, failed)
@@ -199,10 +199,13 @@ func (r *Runner) someMembers(ctx context.Context, job *Job, c engine.Cycle, h en
 	return false, r.Store.SettleEdges(ctx, job.ID, c.ID, s)
 }
 
-// failedEdge is the escrow of a reference that the target refused.
-func (r *Runner) failedEdge(before *engine.Escrow, te *engine.TargetError) engine.Escrow {
-	e, _ := decide.Fail(before, te.Code, te.Status, te.Detail, r.Now().UTC())
-	return e
+// failEdge puts a reference that the target refused into escrow.
+func (r *Runner) failEdge(s *engine.EdgesSettled, to engine.Ref, before *engine.Escrow, te *engine.TargetError) {
+	e, expired := decide.Fail(before, te.Code, te.Status, te.Detail, r.Now().UTC())
+	s.Fail(to, e)
+	if expired {
+		s.Counts[engine.ObjectsExpired]++
+	}
 }
 
 // membersEntry is the log row of a membership export: members are named by their source ids.
@@ -233,6 +236,7 @@ func (r *Runner) membersEntry(c engine.Cycle, h engine.Holder, s *engine.EdgesSe
 			e.Code, e.HTTPStatus, e.Detail = te.Code, te.Status, fmt.Sprintf("%d members refused: %s", len(failed), te.Detail)
 			break
 		}
+		lastTry(e, s.Counts[engine.ObjectsExpired] > 0)
 		r.log(c).Warn("memberships failed and are tried again in the next cycle", zap.Int("count", len(failed)), zap.String("code", string(e.Code)))
 	}
 	return e
@@ -287,7 +291,7 @@ func (r *Runner) setManager(ctx context.Context, job *Job, c engine.Cycle, h eng
 		s.Added, s.Removed = nil, nil
 		for _, m := range waiting {
 			if slices.Contains(tried, m.To) {
-				s.Fail(m.To, r.failedEdge(m.Escrow, te))
+				r.failEdge(&s, m.To, m.Escrow, te)
 			}
 		}
 		s.Counts[engine.MembershipsFailed]++
@@ -305,6 +309,7 @@ func (r *Runner) setManager(ctx context.Context, job *Job, c engine.Cycle, h eng
 	}
 	if bad {
 		s.Log.Status, s.Log.Code, s.Log.HTTPStatus, s.Log.Detail = engine.StatusFailure, te.Code, te.Status, te.Detail
+		lastTry(s.Log, s.Counts[engine.ObjectsExpired] > 0)
 	}
 	return r.Store.SettleEdges(ctx, job.ID, c.ID, s)
 }

@@ -299,13 +299,7 @@ func (x *exporter) settle(ctx context.Context, results []engine.Settled) error {
 	if err != nil {
 		return fmt.Errorf("store what was exported: %w", err)
 	}
-	expired := 0
-	for _, s := range results {
-		if s.Escrow != nil && s.Escrow.Expired {
-			expired++
-		}
-	}
-	return x.note(ctx, x.job, x.cycle, engine.Counts{engine.ObjectsDone: len(results), engine.ObjectsExpired: expired})
+	return x.note(ctx, x.job, x.cycle, engine.Counts{engine.ObjectsDone: len(results), engine.ObjectsExpired: expired(results)})
 }
 
 func (x *exporter) settleAlone(ctx context.Context, s engine.Settled) error {

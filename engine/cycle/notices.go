@@ -62,7 +62,7 @@ func expiredNotice(c engine.Cycle, n int) engine.Notice {
 	return engine.Notice{
 		Job: c.Job, Kind: engine.NoticeExpired, Key: "expired:" + string(c.ID),
 		Subject: fmt.Sprintf("job %s gave up on %d objects", c.Job, n),
-		Text: fmt.Sprintf("%d objects failed for 28 days and are not tried again until they change at the source.\nSee them with: scimsync escrow list %[2]s\n"+
+		Text: fmt.Sprintf("%d objects or references failed for 28 days and are not tried again until they change at the source.\nSee them with: scimsync escrow list %[2]s\n"+
 			"Try them again with: scimsync escrow retry %[2]s\n", n, c.Job),
 		Facts: map[string]any{"cycle": c.ID, "objects": n},
 	}

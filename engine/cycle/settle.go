@@ -149,6 +149,24 @@ func bucket(op engine.Operation) string {
 	}
 }
 
+// expired counts failures that nobody tries again by himself (16.2).
+func expired(results []engine.Settled) int {
+	n := 0
+	for _, s := range results {
+		if s.Escrow != nil && s.Escrow.Expired {
+			n++
+		}
+	}
+	return n
+}
+
+// lastTry says in a log row that it tells of the last try.
+func lastTry(row *engine.LogEntry, expired bool) {
+	if expired {
+		row.Detail += "; it has failed for 28 days and is not tried again by itself until it changes at the source"
+	}
+}
+
 // took sets the duration of a log row.
 func took(e *engine.LogEntry, d time.Duration) *engine.LogEntry {
 	if e != nil {
