@@ -175,8 +175,9 @@ func heldWho(h web.HeldChange) string {
 	return name
 }
 
+// heldWhy is the first half of a rule: what is the case. What it leads to is in a column of its own.
 func heldWhy(h web.HeldChange) string {
-	switch text := decide.RuleText(h.Rule); {
+	switch text, _, _ := strings.Cut(decide.RuleText(h.Rule), ": "); {
 	case h.Removals > 0:
 		return "they are not members at the source any more"
 	case text != "":
@@ -281,7 +282,7 @@ func (c *console) judgeHeld(ctx context.Context, a *api, id engine.JobID, verb s
 	if len(v.ids) == 0 {
 		req.Snapshot = cmp.Or(v.snapshot, held.Snapshot)
 	}
-	judge, done := a.Approve, "approved; the next cycle lets it happen, the approval ends in 72 hours"
+	judge, done := a.Approve, "approved; the next cycle lets that happen, the approval ends after 72 hours"
 	if verb == verbReject {
 		judge, done = a.Reject, "rejected; the accounts stay as they are until their source objects change"
 	}

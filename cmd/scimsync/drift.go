@@ -58,7 +58,7 @@ var driftClasses = []struct {
 	means string
 }{
 	{engine.DriftAssigned, "belong to somebody in scope"},
-	{engine.DriftUnentitled, "linked, though their owners should not have one"},
+	{engine.DriftUnentitled, "linked, but their owners are not entitled to one; those disabled already are as they should be"},
 	{engine.DriftOrphaned, "links whose account is gone from the target"},
 	{engine.DriftUnassigned, "belong to somebody who is not in scope, and are not managed"},
 	{engine.DriftAmbiguous, "match several objects, on either side"},

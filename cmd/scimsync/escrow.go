@@ -210,10 +210,10 @@ func newEscrowAct(r *remote, act escrowAct) *cobra.Command {
 					return writeDocument(r.out, web.CountResult{Count: n})
 				}
 				fmt.Fprintf(r.out, "job %s: %s %s\n", id, quantity(n, "failure"), act.done)
-				switch {
-				case n < len(ids):
-					fmt.Fprintf(r.out, "%s of the ids waited for nothing\n", quantity(len(ids)-n, "object"))
-				case n > 0 && act.verb == "retry":
+				if left := len(ids) - n; left > 0 {
+					fmt.Fprintf(r.out, "the list has no failure of %s\n", quantity(left, "other id"))
+				}
+				if n > 0 && act.verb == "retry" {
 					fmt.Fprintf(r.out, "to run that cycle now:\n  %s\n", a.next("job sync %s", id))
 				}
 				return nil

@@ -151,6 +151,8 @@ func advice(a *api, j web.SynchronizationJob) []advised {
 	}
 	if n := j.Queue[engine.ChangeEscrow] + j.Queue[engine.ChangeExpired]; n > 0 {
 		say(quantity(n, "object")+" failed", a.next("escrow list %s", j.ID))
+	} else if e := j.Status.LastExecution; e != nil && e.CountEscrowedRaw > e.CountEscrowed {
+		say(quantity(int(e.CountEscrowedRaw-e.CountEscrowed), "membership")+" failed in the last cycle", a.next("escrow list %s", j.ID))
 	}
 	if e := j.Target.Expires; !e.IsZero() && time.Until(e) < 30*24*time.Hour {
 		say("the credentials of the target end at "+when(e)+"; put new ones into the configuration", "")

@@ -79,6 +79,9 @@ type follower struct {
 	before string         // the newest cycle before, "" if there was none
 	cycle  engine.CycleID // the one that was started or joined
 	begun  bool
+
+	imported int       // objects read so far
+	looked   time.Time // when that was asked for
 }
 
 const (
@@ -101,7 +104,7 @@ func (f *follower) follow(ctx context.Context, p *progress) (web.CycleResult, er
 			if f.begun = true; c.State != engine.CycleRunning {
 				return c, nil
 			}
-			p.show(running(c), now)
+			p.show(f.running(ctx, c, now), now)
 		case ctx.Err() != nil:
 			return c, ctx.Err()
 		case missing(err) && !f.begun:
@@ -164,10 +167,20 @@ func passing(err error) bool {
 	return ok
 }
 
+// lookEvery is how often the job is asked for what its cycle has read: that answer is a large one.
+const lookEvery = time.Second
+
 // running is the cycle behind an answer, as far as progress shows it.
-func running(c web.CycleResult) engine.Cycle {
+func (f *follower) running(ctx context.Context, c web.CycleResult, now time.Time) engine.Cycle {
+	if c.Phase == engine.PhaseImport && now.Sub(f.looked) > lookEvery {
+		f.looked = now
+		if j, err := f.Job(ctx, f.job); err == nil && len(j.Status.Progress) > 0 { // progress is an extra
+			f.imported = int(j.Status.Progress[0].CompletedUnits)
+		}
+	}
 	n := engine.Counts{
-		engine.ObjectsQueued: c.Total, engine.ObjectsDone: c.Done, engine.MembershipsAdded: c.Memberships.Added, engine.MembershipsRemoved: c.Memberships.Removed,
+		engine.ObjectsImported: f.imported,
+		engine.ObjectsQueued:   c.Total, engine.ObjectsDone: c.Done, engine.MembershipsAdded: c.Memberships.Added, engine.MembershipsRemoved: c.Memberships.Removed,
 		engine.User.Counter(engine.BucketFailed): c.Users.Failed, engine.Group.Counter(engine.BucketFailed): c.Groups.Failed,
 	}
 	return engine.Cycle{ID: engine.CycleID(c.Cycle), Job: engine.JobID(c.Job), Kind: c.Kind, State: c.State, Phase: c.Phase, StartedAt: c.StartedAt, Counts: n}

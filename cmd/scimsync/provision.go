@@ -131,7 +131,7 @@ func (c *console) writeProvisioned(a *api, id engine.JobID, done []web.Provision
 			return err
 		}
 	}
-	if slices.ContainsFunc(done, failedOnDemand) {
+	if slices.ContainsFunc(done, func(p web.ProvisionedObject) bool { return failedOnDemand(p) && !p.DryRun && p.Subject.ID != "" }) {
 		fmt.Fprintf(c.out, "\nWhat failed is tried again by cycles; see:\n  %s\n", a.next("escrow list %s", id))
 	}
 	return nil
@@ -159,33 +159,56 @@ func writeProvisionedObject(w io.Writer, p web.ProvisionedObject) error {
 			last = word
 		}
 		fmt.Fprintf(t.tw, "  %s\t%s\t%s\n", word, statusMarks[s.Status], clean(s.Description))
-		for _, d := range s.Details {
-			if text := detailText(d); text != "" {
-				fmt.Fprintf(t.tw, "\t\t%s\n", text)
-			}
+		for _, line := range factLines(s) {
+			fmt.Fprintf(t.tw, "\t\t%s\n", line)
 		}
 	}
+	if p.Row != nil {
+		for i, c := range p.Row.Changes {
+			word := ""
+			if i == 0 {
+				word = "Attributes"
+			}
+			fmt.Fprintf(t.tw, "  %s\t\t%s: %s → %s\n", word, clean(c.Attribute), short(valueText(c.Old), 60), short(valueText(c.New), 60))
+		}
+	}
+	for i, line := range p.Explain {
+		word := ""
+		if i == 0 {
+			word = "Why"
+		}
+		fmt.Fprintf(t.tw, "  %s\t\t%s\n", word, clean(line))
+	}
+	mark := ""
+	if p.Status == engine.StatusFailure || p.Status == engine.StatusWarning {
+		mark = statusMarks[p.Status]
+	}
+	fmt.Fprintf(t.tw, "  Result\t%s\t%s\n", mark, clean(resultText(p)))
 	if err := t.end(); err != nil {
 		return err
 	}
-	if p.Row != nil && len(p.Row.Changes) > 0 {
-		fmt.Fprintln(w, "  Attributes")
-		f := newFacts(w)
-		for _, c := range p.Row.Changes {
-			f.add("  "+c.Attribute, short(valueText(c.Old), 60)+" → "+short(valueText(c.New), 60))
-		}
-		if err := f.end(); err != nil {
-			return err
-		}
-	}
-	if len(p.Explain) > 0 {
-		fmt.Fprintln(w, "  Why")
-		for _, line := range p.Explain {
-			fmt.Fprintf(w, "    %s\n", clean(line))
-		}
-	}
-	fmt.Fprintf(w, "  Result      %s\n", clean(resultText(p)))
 	return writeMembers(w, p.Members)
+}
+
+// factWidth is how long a line of facts may get.
+const factWidth = 100
+
+// factLines are the facts of a step, several on a line. What the result and the attributes tell anyway is left out.
+func factLines(s engine.Step) []string {
+	var lines []string
+	for _, d := range s.Details {
+		if s.Type == engine.StepProcessing && slices.Contains([]string{"Action", "Rule", "RuleText", "Reason", "SkipReason"}, d.Name) ||
+			s.Type == engine.StepExport && strings.Contains(d.Value, " → ") || d.Value == "" {
+			continue
+		}
+		fact := clean(d.Name) + ": " + short(clean(d.Value), factWidth)
+		if n := len(lines) - 1; n >= 0 && len([]rune(lines[n]))+len([]rune(fact))+2 <= factWidth {
+			lines[n] += ", " + fact
+		} else {
+			lines = append(lines, fact)
+		}
+	}
+	return lines
 }
 
 func subjectText(p web.ProvisionedObject) string {
@@ -196,32 +219,37 @@ func subjectText(p web.ProvisionedObject) string {
 	return s
 }
 
-// detailText is one fact of a step; what the line of the step says already is left out.
-func detailText(d engine.Detail) string {
-	if d.Value == "" || d.Name == "Description" {
-		return ""
-	}
-	return clean(d.Name) + ": " + short(clean(d.Value), 120)
-}
-
-// resultText says in one line what came of it, and by which rule.
+// resultText says what came of it, and by which rule or for which reason.
 func resultText(p web.ProvisionedObject) string {
 	r := p.Row
-	if r == nil || r.Action == "" {
-		return map[engine.LogStatus]string{engine.StatusFailure: "failed", engine.StatusSkipped: "skipped", engine.StatusWarning: "done, with a warning", engine.StatusSuccess: "done"}[p.Status]
+	switch {
+	case r == nil:
+		return statusMarks[p.Status]
+	case p.Status == engine.StatusFailure:
+		return failureText(p)
 	}
 	verb := verbOf(entryOf(*r))
-	switch {
-	case p.Status == engine.StatusFailure:
-		i := decide.ErrorInfo(entryOf(*r))
-		return strings.TrimSpace(fmt.Sprintf("failed: %s. %s %s", strings.TrimSuffix(strings.TrimSpace(causeOf(r.Code, r.HTTPStatus)+" "+r.Detail), "."), i.Reason, i.RecommendedAction))
-	case p.DryRun && r.Action != engine.Skip && r.Action != engine.Nothing:
+	if p.DryRun && r.Action != engine.Skip && r.Action != engine.Nothing {
 		verb = "would be " + verb
 	}
 	if text := decide.RuleText(r.Rule); text != "" {
-		return fmt.Sprintf("%s: %s (%s)", verb, text, r.Rule)
+		return verb + ": " + text + " (" + string(r.Rule) + ")"
 	}
-	return strings.TrimSuffix(verb+": "+cmp.Or(string(r.Reason), r.Detail), ": ")
+	return strings.TrimSuffix(verb+": "+cmp.Or(r.Detail, string(r.Reason)), ": ")
+}
+
+// failureText says what went wrong and what to do. What a step said already is not said again.
+func failureText(p web.ProvisionedObject) string {
+	text := causeOf(p.Row.Code, p.Row.HTTPStatus)
+	said := slices.ContainsFunc(p.Steps, func(s engine.Step) bool { return s.Description == p.Row.Detail })
+	if !said && p.Row.Detail != "" {
+		text += ": " + strings.TrimSuffix(p.Row.Detail, ".")
+	}
+	if p.Row.Code == engine.CodeSubjectMissing || p.Row.Code == engine.CodeSubjectAmbiguous {
+		return text
+	}
+	i := decide.ErrorInfo(entryOf(*p.Row))
+	return strings.TrimSpace(text + ". " + i.Reason + " " + i.RecommendedAction)
 }
 
 // writeMembers prints what became of the members of a group, a line each.

@@ -93,10 +93,10 @@ func (r *remote) reach(ctx context.Context) (a *api, stop func() error, err erro
 		}
 		return &api{Client: &web.Client{Base: base, Token: token}, from: from, configure: configure}, nil, nil
 	}
-	// What goes wrong is told by the answers; the log of a service would only be in the way.
+	// What goes wrong with jobs is told by the answers; the log of a service would only say it again.
 	l := f.Log
-	if l.Level == "info" {
-		l.Level = "warn"
+	if l.Level != "debug" {
+		l.Level = "error"
 	}
 	c, stop, err := localAPI(ctx, f, newLogger(l))
 	return &api{Client: c, local: true, configure: configure}, stop, err
@@ -230,8 +230,8 @@ func (a *api) strange(ctx context.Context) error {
 
 // explain puts an error of the API into words for people, with its exit code. Others stay as they are.
 func (a *api) explain(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
+	if _, ok := errors.AsType[*exitError](err); ok || err == nil {
+		return err
 	}
 	if ctx.Err() != nil {
 		return &exitError{exitInternal, errors.New("stopped")}
