@@ -17,6 +17,7 @@ const graphRoot = "/servicePrincipals/" + connection + "/synchronization"
 
 // Every status of section 1 has the one body, whoever found the fault: the mux, huma, or an operation.
 func TestErrors(t *testing.T) {
+	b := newBench(t)
 	for _, c := range []struct {
 		name         string
 		status       int
@@ -72,7 +73,7 @@ func TestErrors(t *testing.T) {
 		{name: "unavailable", status: 503, code: "ServiceUnavailable", method: "POST", path: "/jobs/webex/stop", refuse: context.DeadlineExceeded},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBench(t)
+			b.pass(time.Minute)
 			b.back.refuse = c.refuse
 			r := b.want(c.status, c.code, c.method, c.path, c.body, append(c.headers, "Client-Request-Id: mine-1")...)
 			if !strings.Contains(string(r.body), c.message) && !strings.Contains(string(r.body), strings.ReplaceAll(c.message, `"`, `\"`)) {

@@ -13,6 +13,9 @@ import (
 func (a *API) registerEscrows() {
 	handle(a, operation{id: "list-escrows", place: atJob, method: http.MethodGet, path: "/escrows", summary: "List what failed and waits for a retry", role: RoleViewer, errors: []int{400},
 		about: "Users and groups first, then references of them. With group=cause, failures are counted by code and detail instead, the commonest first: EscrowCauses."}, a.listEscrows)
+	for _, base := range []string{connectionPath + "/jobs/{job}", root + "/jobs/{job}"} {
+		a.answers(a.huma.OpenAPI().Paths[base+"/escrows"].Get, "200", Page[EscrowRow]{}, EscrowCauses{})
+	}
 	bulk := operation{id: "retry-escrows", place: atShortJob, method: http.MethodPost, path: "/escrows/retry", summary: "Try failed objects again at once", role: RoleOperator, body: IDsRequest{}, bodyAny: true, errors: []int{409},
 		about: "Without ids: all of them."}
 	handle(a, bulk, a.escrowed(a.backend.Retry))

@@ -122,10 +122,27 @@ func TestEscrows(t *testing.T) {
 // More causes than are told apart are still counted.
 func TestManyCauses(t *testing.T) {
 	b := newBench(t)
+	ctx := t.Context()
+	var refs []engine.Ref
 	for i := range maxCauses + 5 {
-		b.fail(user(fmt.Sprintf("u%05d", i)), engine.Escrow{Code: engine.CodeUnprocessable, Detail: fmt.Sprint("detail ", i), FirstFailure: start, Due: start.Add(time.Hour)})
+		refs = append(refs, user(fmt.Sprintf("u%05d", i)))
 	}
-	causes, err := b.client().EscrowCauses(t.Context(), "webex")
+	if err := b.store.Enqueue(ctx, "webex", refs); err != nil {
+		t.Fatal(err)
+	}
+	queued, err := b.store.Undecided(ctx, "webex", engine.User, start, "", len(refs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed []engine.Settled
+	for i, q := range queued {
+		failed = append(failed, engine.Settled{Ref: q.Ref, Rev: q.Rev,
+			Escrow: &engine.Escrow{Code: engine.CodeUnprocessable, Detail: fmt.Sprint("detail ", i), FirstFailure: start, LastFailure: start, Due: start.Add(time.Hour)}})
+	}
+	if err := b.store.Settle(ctx, "webex", "", failed); err != nil {
+		t.Fatal(err)
+	}
+	causes, err := b.client().EscrowCauses(ctx, "webex")
 	if err != nil || len(causes.Value) != maxCauses || causes.Other != 5 || causes.Total != maxCauses+5 {
 		t.Errorf("%d causes, %d others, %d in all; %v", len(causes.Value), causes.Other, causes.Total, err)
 	}

@@ -56,6 +56,13 @@ func (a *API) registerOnDemand() {
 		about: "One group with at most 5 members, or at most 10 users. The answer is a pair of JSON texts as in Graph; with the header Prefer: return=structured it is JSON throughout. After 30 seconds the answer is 202 with the address of the operation in Location."}, a.provisionOnDemand)
 	handle(a, operation{id: "dry-run", place: atJob, method: http.MethodPost, path: "/dryRun", summary: "Show what provisioning some objects would do", role: RoleOperator,
 		body: DryRunRequest{}, errors: []int{400, 409, 429}, timeout: -1, about: "The answer is that of provisionOnDemand. Nothing is written."}, a.dryRun)
+	for _, base := range []string{connectionPath + "/jobs/{job}", root + "/jobs/{job}"} {
+		for _, path := range []string{"/provisionOnDemand", "/dryRun"} {
+			o := a.huma.OpenAPI().Paths[base+path].Post
+			a.answers(o, "200", OnDemandAnswer{}, StructuredAnswer{})
+			a.answers(o, "202", OperationView{})
+		}
+	}
 	handle(a, operation{id: "show-operation", place: atJob, method: http.MethodGet, path: "/operations/{operation}", summary: "Show an operation that outlived its request", role: RoleOperator}, a.showOperation)
 	handle(a, operation{id: "provision", place: atShortJob, method: http.MethodPost, path: "/provision", summary: "Provision some objects now", role: RoleOperator,
 		body: ProvisionRequest{}, errors: []int{400, 409, 429}, timeout: slow,

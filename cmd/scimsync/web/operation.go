@@ -338,6 +338,22 @@ func (a *API) describeBody(h huma.Operation, op operation) {
 	}
 }
 
+// answers documents that the success of an operation has one of several bodies.
+func (a *API) answers(o *huma.Operation, status string, bodies ...any) {
+	schema := &huma.Schema{}
+	for _, b := range bodies {
+		schema.OneOf = append(schema.OneOf, a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(b), true, ""))
+	}
+	if len(schema.OneOf) == 1 {
+		schema = schema.OneOf[0]
+	}
+	if o.Responses[status] == nil {
+		n, _ := strconv.Atoi(status)
+		o.Responses[status] = &huma.Response{Description: http.StatusText(n)}
+	}
+	o.Responses[status].Content = map[string]*huma.MediaType{"application/json": {Schema: schema}}
+}
+
 // finishDocument serves the description of all operations registered.
 func (a *API) finishDocument() {
 	doc := a.huma.OpenAPI()
