@@ -132,7 +132,7 @@ func CycleResultOf(c engine.Cycle) CycleResult {
 		r.Phase, r.Done, r.Total = c.Phase, n[engine.ObjectsDone], n[engine.ObjectsQueued]
 	}
 	switch p := (&CycleProblem{Code: c.ErrorCode, Message: c.Error}); {
-	case c.State == engine.CycleQuarantined:
+	case c.State == engine.CycleQuarantined || c.State == engine.CycleHeld:
 		r.Quarantine = p
 	case c.ErrorCode != "" || c.Error != "":
 		r.Error = p
