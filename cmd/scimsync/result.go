@@ -67,6 +67,9 @@ func writeCounts(w io.Writer, c web.CycleResult) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
+	if u.Held+g.Held > 0 {
+		fmt.Fprintf(w, "  held back: %s, %s\n", quantity(u.Held, "user"), quantity(g.Held, "group"))
+	}
 	fmt.Fprintf(w, "  memberships: %d added, %d removed, %d pending, %d failed\n", m.Added, m.Removed, m.Pending, m.Failed)
 	fmt.Fprintf(w, "  requests: %d to the source, %d to the target (%d of them writes)\n", c.Requests.Source, c.Requests.Target, c.Requests.TargetWrites)
 	for _, p := range []*web.CycleProblem{c.Quarantine, c.Error} {
