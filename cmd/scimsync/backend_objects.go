@@ -9,6 +9,7 @@ import (
 
 	"github.com/scimsync/scimsync/cmd/scimsync/web"
 	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/cycle"
 	"github.com/scimsync/scimsync/mapping"
 )
 
@@ -87,13 +88,19 @@ func (b *backend) RemoveLink(ctx context.Context, by web.Caller, j engine.JobID,
 	return b.note(ctx, by, j, engine.AuditUnlinked, fmt.Sprintf("%s %s", r.Kind, r.ID), "", "")
 }
 
-// linkRefusal turns what speaks against a link into a refusal.
+// linkRefusal turns what speaks against a link, or against comparing with the target, into a refusal.
 func linkRefusal(err error) error {
 	if te, ok := errors.AsType[*engine.TargetError](err); ok && te.Outcome == engine.OutcomeRematch {
 		return refusal("Request_ResourceNotFound", "the target has no such object: %v", err)
 	}
-	if errors.Is(err, engine.ErrLinkTaken) {
+	switch {
+	case errors.Is(err, engine.ErrLinkTaken), errors.Is(err, cycle.ErrCannotList):
 		return refusal("InvalidJobState", "%v", err)
+	case errors.Is(err, cycle.ErrBusy):
+		return refusal("OperationInProgress", "%v", err)
+	}
+	if stop, ok := errors.AsType[*cycle.StopError](err); ok {
+		return refusal("TargetUnreachable", "%v", stop)
 	}
 	return err
 }
@@ -106,7 +113,7 @@ func (b *backend) Drift(ctx context.Context, by web.Caller, j engine.JobID, repa
 	}
 	d, err := b.runner.Drift(ctx, j, repair, func(int) {})
 	if err != nil {
-		return d, err
+		return d, linkRefusal(err)
 	}
 	if !repair {
 		return d, b.note(ctx, by, j, engine.AuditDrift, "", quantity(len(d.Findings), "finding"), "")
