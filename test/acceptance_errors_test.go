@@ -278,3 +278,50 @@ func acceptThrottled(t *testing.T) {
 	w.settled()
 	w.inStep()
 }
+
+// acceptNewMapping: a new mapping makes all failures due at once, and who leaves before there ever was an account needs none.
+func acceptNewMapping(t *testing.T) {
+	w, id := haunted(t)
+	w.cycle()
+	w.after(40 * time.Minute)
+	first := w.failing()[id].Escrow
+	w.after(40 * time.Minute) // on the ladder: not tried
+	if e := w.failing()[id].Escrow; e.Attempts != 2 {
+		t.Fatalf("%+v", e)
+	}
+	w.job.Mapping = loud(t)
+	w.cycle()
+	if e := w.failing()[id].Escrow; e == nil || e.Attempts != 3 || !e.FirstFailure.Equal(first.FirstFailure) {
+		t.Fatalf("after another mapping: %+v", e)
+	}
+	w.dir.Unassign(id)
+	w.sync()
+	w.settled()
+	w.wrote(map[string]int{})
+	w.quiet()
+}
+
+// acceptPruned: what Entra does when so many objects of an initial cycle fail.
+func acceptPruned(t *testing.T) {
+	w := bubble(t, setting{options: engine.Options{PruneEscrows: true}})
+	for i := range 40 {
+		w.assigned(fmt.Sprintf("%s%02d", []string{"bad", "good"}[i%2], i))
+	}
+	w.fault(scimtest.Fault{Method: "POST", Path: "/Users", BodyContains: `"bad`, Status: 400, ScimType: "invalidValue"})
+	c, late := w.scheduled()
+	if late != nil || c.State != engine.CycleEntryErrors || c.Counts["users.failed"] != 20 {
+		t.Fatalf("ended %s, %v, %v", c.State, c.Counts, late)
+	}
+	w.settled()
+	if now := w.control(); !now.Pruned || !now.Paused || now.Quarantine != nil {
+		t.Fatalf("%+v", now)
+	}
+	time.Sleep(time.Hour)
+	w.rests(engine.StatusPaused)
+	if err := w.runner.Start(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	if c, late := w.scheduled(); late != nil || c.State != engine.CycleSucceeded || c.Kind != engine.Incremental || w.app.Requests().Writes != 0 {
+		t.Fatalf("started: %s %s, %v, %v", c.Kind, c.State, c.Counts, late)
+	}
+}

@@ -191,6 +191,58 @@ func acceptThirtyDays(t *testing.T) {
 	w.quiet()
 }
 
+// acceptRestored: whoever comes back from the bin gets the name back first. Without it the account stays inactive (U18b), and
+// so it does for somebody who is not entitled any more (U19, U20).
+func acceptRestored(t *testing.T) {
+	w := bubble(t, setting{app: withBodies})
+	ids := w.assigned("ann", "unassigned", "blocked", "taken")
+	w.sync()
+	for _, id := range ids {
+		w.dir.SoftDelete(id)
+	}
+	w.sync()
+	w.dir.Unassign(ids[1])
+	w.sync()
+	for _, id := range ids {
+		w.dir.Restore(id)
+	}
+	w.dir.UpdateUser(ids[2], map[string]any{"accountEnabled": false})
+	squatter := w.there("taken@example.test", true)
+	c := w.cycle()
+	if c.State != engine.CycleEntryErrors || c.Counts["users.failed"] != 1 {
+		t.Errorf("ended %s, %v%s", c.State, c.Counts, w.failures(c.ID))
+	}
+	for i, want := range []struct {
+		name, rule string
+		active     bool
+		link       engine.LinkState
+	}{
+		{"ann@example.test", "U18", true, engine.Managed},
+		{"unassigned@example.test", "U19", false, engine.Released},
+		{"blocked@example.test", "U20", false, engine.Suspended},
+	} {
+		if a := w.mustAccount(ids[i]); a.UserName != want.name || a.Active != want.active {
+			t.Errorf("%s: %s, active %t", want.rule, a.UserName, a.Active)
+		}
+		if r := w.lastRow(ids[i]); string(r.Rule) != want.rule {
+			t.Errorf("%s: the log says %s", want.rule, r.Rule)
+		}
+		w.linked(ids[i], want.link)
+	}
+	if a := w.mustAccount(ids[3]); a.Active {
+		t.Errorf("U18b: the name is taken, and the account is active as %s", a.UserName)
+	}
+	w.noted(ids[3], engine.StatusFailure, string(engine.CodeConflict))
+	w.linked(ids[3], engine.Suspended)
+	w.gone(squatter)
+	w.after(40 * time.Minute)
+	if a := w.mustAccount(ids[3]); !a.Active || a.UserName != "taken@example.test" {
+		t.Errorf("once the name is free: %s, active %t", a.UserName, a.Active)
+	}
+	w.inStep()
+	w.quiet()
+}
+
 func acceptRename(t *testing.T) {
 	w := bubble(t, setting{})
 	id := w.assigned("ann")[0]

@@ -22,8 +22,8 @@ import (
 	"github.com/scimsync/scimsync/mapping"
 )
 
-// emptyScope is the restart of a portal, and of an API call with an empty scope.
-var emptyScope = cycle.Reset{Watermark: true, Escrows: true, Quarantine: true}
+// emptyScope is what a restart with an empty scope forgets.
+var emptyScope = cycle.Reset{Watermark: true, Escrows: true, Quarantine: true, Known: true}
 
 // ownAccounts are the ids of accounts by the ids of their people.
 func (w *world) ownAccounts() map[string]string {
@@ -46,6 +46,18 @@ func acceptRestart(t *testing.T) {
 	if err := w.runner.Quarantine(t.Context(), "test", "to be looked at"); err != nil {
 		t.Fatal(err)
 	}
+	var drifted string
+	for id := range before {
+		if id != bad {
+			w.put(w.mustAccount(id), map[string]any{"displayName": "Changed there"})
+			drifted = id
+			break
+		}
+	}
+	w.sync() // asked for; an ordinary cycle does not notice
+	if w.mustAccount(drifted).DisplayName != "Changed there" {
+		t.Fatal("an ordinary cycle read an account that nothing happened to")
+	}
 	w.reset(emptyScope)
 	if n := w.queue(); n[engine.ChangeEscrow] != 0 || w.control().Quarantine != nil {
 		t.Errorf("after the restart: %v, %+v", n, w.control().Quarantine)
@@ -55,7 +67,11 @@ func acceptRestart(t *testing.T) {
 	if late != nil || c.Kind != engine.Initial || c.State != engine.CycleSucceeded {
 		t.Fatalf("%s %s, %v", c.Kind, c.State, late)
 	}
-	w.wrote(map[string]int{postUser: 1}) // the one that failed
+	// The one that failed is made, everybody is read, and what was changed there is put right.
+	w.wrote(map[string]int{postUser: 1, patchUser: 1})
+	if n := w.app.Requests().By["GET /Users/{id}"]; n < 30 {
+		t.Errorf("%d accounts were read", n)
+	}
 	for id, account := range w.ownAccounts() {
 		if before[id] != account && id != bad {
 			t.Errorf("%s has another account", id)

@@ -31,17 +31,22 @@ func TestAcceptance(t *testing.T) {
 		{"35.4 unassigned or recycled, then purged", acceptPurged},
 		{"35.5 disabled before renamed, and a refused rename", acceptRecycled},
 		{"35.6 restored on day 29, purged on day 30", acceptThirtyDays},
+		{"11.4 restored otherwise than they left", acceptRestored},
 		{"35.7 a rename is one request", acceptRename},
+		{"35.8 filters by department", acceptDepartments},
+		{"35.9 every operator but patterns", acceptOperators},
 		{"35.10 accounts that leave the scope are skipped", acceptSkipOutOfScope},
 		{"35.11 actions switched off", acceptActions},
 		{"35.12 an account that is gone", acceptGone},
 		{"35.13 conflict, ladder and expiry", acceptConflict},
 		{"35.13 retried and ignored by hand", acceptByHand},
 		{"35.13 what fails before anything is sent expires too", acceptExpiry},
+		{"16.2 failures and a new mapping, failures nobody needs", acceptNewMapping},
 		{"35.14 quarantine, ladder and end", acceptQuarantineEnds},
 		{"35.14 quarantine lifted", acceptQuarantineLifted},
 		{"35.14 another reason", acceptQuarantineReason},
 		{"35.14 half of forty fail", acceptProportion},
+		{"17.1 failures pruned", acceptPruned},
 		{"35.17 restart with an empty scope", acceptRestart},
 		{"35.17 restart without links", acceptRestartFull},
 		{"35.17 other scopes of a restart", acceptRestartScopes},
@@ -77,8 +82,7 @@ func TestAcceptance(t *testing.T) {
 	}
 	// Regular expressions are searched against a clock of their own, which a bubble of virtual time would wait for.
 	for name, run := range map[string]func(*testing.T){
-		"35.8 filters by department":           acceptDepartments,
-		"35.9 every operator":                  acceptOperators,
+		"35.9 patterns":                        acceptPatterns,
 		"35.9 clauses and filters, section 15": acceptClauses,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); run(t) })
