@@ -153,6 +153,9 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 	var planned []engine.Planned
 	var settled []engine.Settled
 	for _, q := range queued {
+		if q.Owner != "" && q.Owner != batchOwner && d.now.Before(q.Until) {
+			continue // somebody provisions it on demand right now
+		}
 		if d.missing(q) {
 			d.staged = append(d.staged, d.stage(q, decide.Facts{}, missingOperation))
 			continue
