@@ -139,7 +139,7 @@ func advice(a *api, j web.SynchronizationJob) []advised {
 	case j.Schedule.State == "Disabled":
 		say("disabled after four weeks in quarantine; mend the cause and start it", a.next("job start %s", j.ID))
 	case j.Schedule.State == "Paused":
-		say("paused: nothing runs by itself", a.next("job start %s", j.ID))
+		say("nothing runs by itself while it is paused", a.next("job start %s", j.ID))
 	case j.Status.Code == "NotRun" && j.Running == nil:
 		say("no cycle was ever completed; look at what one would do, then run it", a.next("plan %s", j.ID)+"\n  "+a.next("job sync %s", j.ID))
 	}
@@ -155,7 +155,11 @@ func advice(a *api, j web.SynchronizationJob) []advised {
 		say(quantity(int(e.CountEscrowedRaw-e.CountEscrowed), "membership")+" failed in the last cycle", a.next("escrow list %s", j.ID))
 	}
 	if e := j.Target.Expires; !e.IsZero() && time.Until(e) < 30*24*time.Hour {
-		say("the credentials of the target end at "+when(e)+"; put new ones into the configuration", "")
+		verb := "end"
+		if time.Until(e) < 0 {
+			verb = "ended"
+		}
+		say("the credentials of the target "+verb+" at "+when(e)+"; put new ones into the configuration", "")
 	}
 	return out
 }
@@ -214,7 +218,7 @@ func writeJob(w io.Writer, a *api, j web.SynchronizationJob) error {
 	f.add("queue", queue(j.Queue))
 	for _, s := range j.Settings {
 		if s.Name == "QuarantineTooManyDeletesThreshold" && s.Value != "0" {
-			f.add("held back", "more than "+s.Value+" disables and deletes of one cycle")
+			f.add("guard", "more than "+s.Value+" disables and deletes of one cycle are held back")
 		}
 	}
 	if c := j.Running; c != nil {
@@ -275,8 +279,8 @@ func states(n map[engine.LinkState]int) string {
 
 // queueWords say what queued changes wait for.
 var queueWords = map[engine.ChangeState]string{
-	engine.ChangeQueued: "to be looked at", engine.ChangeReady: "to be exported", engine.ChangeEscrow: "failed, tried again",
-	engine.ChangeHeld: "held back", engine.ChangeLater: "put off to a date", engine.ChangeExpired: "failed for good",
+	engine.ChangeQueued: "to be looked at", engine.ChangeReady: "to be exported", engine.ChangeEscrow: "failed and tried again",
+	engine.ChangeHeld: "held back", engine.ChangeLater: "put off to a date", engine.ChangeExpired: "failed and given up",
 }
 
 func queue(n map[engine.ChangeState]int) string {

@@ -51,22 +51,10 @@ func (a *api) left(id engine.JobID) error {
 
 // sync starts a cycle and follows it.
 func (c *console) sync(ctx context.Context, a *api, id engine.JobID) (web.CycleResult, error) {
-	before, err := a.Cycles(ctx, id, web.PageQuery{Top: 1})
-	if err != nil {
-		return web.CycleResult{}, err
-	}
 	f := follower{api: a, job: id}
-	if len(before.Value) > 0 {
-		f.before = before.Value[0].Cycle
-	}
-	started, err := a.Sync(ctx, id)
-	if p, ok := errors.AsType[*web.Problem](err); ok && p.Code == "InvalidJobState" {
-		return web.CycleResult{}, &exitError{exitHeld, p}
-	}
-	if err != nil {
+	if err := f.start(ctx); err != nil {
 		return web.CycleResult{}, err
 	}
-	f.cycle = started
 	p := &progress{w: c.err, live: terminal(c.err), job: id}
 	defer p.clear()
 	return f.follow(ctx, p)
@@ -119,6 +107,33 @@ func (f *follower) follow(ctx context.Context, p *progress) (web.CycleResult, er
 		case <-ctx.Done():
 			return c, ctx.Err()
 		case <-tick.C:
+		}
+	}
+}
+
+// start starts a cycle. One that has written its result, but is not put away yet, is joined by whoever starts the next:
+// then it is asked again.
+func (f *follower) start(ctx context.Context) error {
+	last, err := f.Cycles(ctx, f.job, web.PageQuery{Top: 1})
+	if err != nil {
+		return err
+	}
+	over := false
+	if len(last.Value) > 0 {
+		f.before, over = last.Value[0].Cycle, last.Value[0].State != engine.CycleRunning
+	}
+	for begun := time.Now(); ; {
+		f.cycle, err = f.Sync(ctx, f.job)
+		if p, ok := errors.AsType[*web.Problem](err); ok && p.Code == "InvalidJobState" {
+			return &exitError{exitHeld, p}
+		}
+		if err != nil || !over || string(f.cycle) != f.before || time.Since(begun) > beginsWithin {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(askEvery):
 		}
 	}
 }
