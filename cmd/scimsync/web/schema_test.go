@@ -91,12 +91,13 @@ func TestDirectories(t *testing.T) {
 func TestCatalogues(t *testing.T) {
 	b := newBench(t)
 	var ops Page[FilterOperator]
-	b.want(200, "", "GET", schemaPath+"/filterOperators", "").into(t, &ops)
+	b.want(200, "", "GET", schemaPath+"/filterOperators()", "").into(t, &ops)
 	if len(ops.Value) != len(mapping.Operators) || !slices.ContainsFunc(ops.Value, func(o FilterOperator) bool { return o.ID == "IS NULL" && o.Arity == "Unary" }) {
 		t.Errorf("%+v", ops)
 	}
 	var fs Page[Function]
 	b.want(200, "", "GET", schemaPath+"/functions", "").into(t, &fs)
+	b.want(200, "", "GET", schemaPath+"/microsoft.graph.functions()", "")
 	i := slices.IndexFunc(fs.Value, func(f Function) bool { return f.Name == "Join" })
 	if i < 0 || len(fs.Value[i].Parameters) < 2 || !fs.Value[i].Parameters[len(fs.Value[i].Parameters)-1].Many {
 		t.Errorf("%+v", fs.Value)

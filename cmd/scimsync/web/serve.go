@@ -185,11 +185,11 @@ func (n *nowhere) Header() http.Header         { return n.header }
 func (n *nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (n *nowhere) WriteHeader(status int)      { n.status = status }
 
-// function is a path segment in the notation of OData functions and keys: jobs('webex').
-var function = regexp.MustCompile(`^([A-Za-z]+)\('(.*)'\)$`)
+// function is a path segment in the notation of OData functions and keys: jobs('webex'), filterOperators().
+var function = regexp.MustCompile(`^(?:microsoft\.graph\.)?([A-Za-z]+)\((?:'(.*)')?\)$`)
 
-// normal brings a path into the form that operations are registered by: without a trailing slash, and with keys in
-// parentheses as segments of their own.
+// normal brings a path into the form that operations are registered by: without a trailing slash, with keys in
+// parentheses as segments of their own, and without empty parentheses.
 func normal(u *url.URL) *url.URL {
 	n := *u
 	path := strings.TrimRight(u.EscapedPath(), "/")
@@ -197,7 +197,10 @@ func normal(u *url.URL) *url.URL {
 	for s := range strings.SplitSeq(path, "/") {
 		plain, err := url.PathUnescape(s)
 		if m := function.FindStringSubmatch(plain); err == nil && m != nil {
-			segments = append(segments, m[1], url.PathEscape(strings.ReplaceAll(m[2], "''", "'")))
+			segments = append(segments, m[1])
+			if !strings.HasSuffix(plain, "()") {
+				segments = append(segments, url.PathEscape(strings.ReplaceAll(m[2], "''", "'")))
+			}
 			continue
 		}
 		segments = append(segments, s)
