@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -51,6 +52,9 @@ type cycleInput struct {
 func showCycle[T any](a *API, show func(engine.Cycle) T) func(context.Context, *call, *cycleInput) (*reply[T], error) {
 	return func(ctx context.Context, c *call, in *cycleInput) (*reply[T], error) {
 		cyc, err := a.store.Cycle(ctx, c.job.ID, engine.CycleID(in.Cycle))
+		if errors.Is(err, engine.ErrNotFound) {
+			return nil, notFound("The job has no cycle of this id, or it was removed when its time was over.")
+		}
 		if err != nil {
 			return nil, err
 		}

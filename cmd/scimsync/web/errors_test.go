@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -64,6 +66,12 @@ func TestErrors(t *testing.T) {
 		{name: "encoding", status: 415, code: "Request_BadRequest", method: "POST", path: "/jobs/webex/restart", body: "{}", headers: []string{"Content-Encoding: br"}},
 		{name: "unreachable", status: 422, code: "TargetUnreachable", method: "POST", path: "/jobs/webex/validateCredentials", refuse: &Refusal{Code: "TargetUnreachable", Message: "away"}},
 		{name: "unreachable as Graph", status: 400, code: "TargetUnreachable", method: "POST", path: "/jobs/webex/validateCredentials", refuse: &Refusal{Code: "TargetUnreachable", Message: "away"}, headers: []string{"Prefer: graph-status"}},
+		{name: "source fails", status: 422, code: "CredentialsInvalid", method: "POST", path: "/jobs/webex/plan", refuse: fmt.Errorf("read users: %w", &engine.SourceError{Code: engine.CodeSourceUnauthorized, Message: "renew the secret"}), message: "renew the secret"},
+		{name: "target fails", status: 422, code: "TargetUnreachable", method: "POST", path: "/jobs/webex/drift", refuse: &engine.TargetError{Code: engine.CodeTimeout, RetryAt: start.AddDate(1, 0, 0)}, message: "timeout"},
+		{name: "target is odd", status: 422, code: "TargetNotCompliant", method: "POST", path: "/jobs/webex/drift", refuse: &engine.TargetError{Code: engine.CodeBadResponse, Status: 200}, message: "bad_response"},
+		{name: "link taken", status: 409, code: "InvalidJobState", method: "POST", path: "/jobs/webex/links", body: `{"type":"user","source":"a","target":"b"}`, refuse: fmt.Errorf("x: %w", engine.ErrLinkTaken)},
+		{name: "several are called so", status: 409, code: "InvalidJobState", method: "POST", path: "/jobs/webex/links", body: `{"type":"user","source":"a","target":"b"}`, refuse: &engine.AmbiguousError{Name: "x", IDs: []string{"one", "two"}}, message: "two"},
+		{name: "not found", status: 404, code: "Request_ResourceNotFound", method: "POST", path: "/jobs/webex/start", refuse: fmt.Errorf("job: %w", engine.ErrNotFound)},
 		{name: "internal", status: 500, code: "InternalServerError", method: "POST", path: "/jobs/webex/pause", refuse: errors.New("dial tcp: secret detail")},
 		{name: "dropped", status: 501, code: "NotImplemented", method: "POST", path: graphRoot + "/acquireAccessToken"},
 		{name: "bulk upload", status: 501, code: "NotImplemented", method: "PATCH", path: graphRoot + "/jobs/webex/bulkUpload"},
@@ -195,6 +203,33 @@ func TestHealth(t *testing.T) {
 	b.api.ready = func(context.Context) error { return errors.New("temporal at 10.0.0.1 is away") }
 	if r := b.do("", "GET", "/readyz", ""); r.StatusCode != 503 || strings.Contains(string(r.body), "10.0.0.1") {
 		t.Errorf("readyz: %d %s", r.StatusCode, r.body)
+	}
+}
+
+// The time limit of a body does not cut off an operation that runs longer.
+func TestBodyDeadline(t *testing.T) {
+	b := newBench(t)
+	var broke bool
+	b.api.mux.HandleFunc("POST "+root+"/probe", func(w http.ResponseWriter, r *http.Request) {
+		c := r.Context().Value(callKey{}).(*call)
+		b.api.deadline(c, time.Now().Add(50*time.Millisecond))
+		if _, err := io.ReadAll(r.Body); err != nil {
+			t.Error(err)
+		}
+		if r.URL.Query().Has("lift") {
+			b.api.bodyRead(c)
+		}
+		select {
+		case <-r.Context().Done():
+			broke = true
+		case <-time.After(300 * time.Millisecond):
+			broke = false
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	b.do(RoleAdmin, "POST", "/probe?lift", "{}")
+	if broke {
+		t.Error("the operation was cancelled though the body had arrived")
 	}
 }
 

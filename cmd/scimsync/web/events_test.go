@@ -15,7 +15,7 @@ import (
 
 var errEnough = errors.New("enough")
 
-// next reads events until one is wanted.
+// follow reads events until there are enough.
 func (b *bench) follow(j engine.JobID, last int64, enough func(Event) bool) error {
 	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
 	defer cancel()

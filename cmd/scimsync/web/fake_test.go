@@ -21,10 +21,7 @@ import (
 	"github.com/scimsync/scimsync/mapping"
 )
 
-const (
-	connection = "2C9b1111-2222-4333-8444-555566667777"
-	ruleID     = "rule-1"
-)
+const connection = "2C9b1111-2222-4333-8444-555566667777"
 
 // fakeBackend remembers what it was asked, and does what the life-cycle table says to the control of the store.
 type fakeBackend struct {

@@ -120,7 +120,9 @@ func handleAt[I, O any](a *API, op operation, id, base string, params []*huma.Pa
 		}},
 	}
 	huma.Register(a.huma, h, func(ctx context.Context, in *I) (*O, error) {
-		out, err := fn(ctx, ctx.Value(callKey{}).(*call), in)
+		c := ctx.Value(callKey{}).(*call)
+		a.bodyRead(c)
+		out, err := fn(ctx, c, in)
 		if err != nil {
 			return nil, a.explain(ctx, err)
 		}
@@ -261,17 +263,52 @@ func (a *API) explain(ctx context.Context, err error) error {
 		return fromRefusal(r)
 	}
 	c := ctx.Value(callKey{}).(*call)
+	if p := fromEngine(err, a.now()); p != nil {
+		return p
+	}
+	a.log.Error("operation failed", zap.String("request_id", c.id), zap.String("job", string(c.job.ID)), zap.Error(err))
+	return internal()
+}
+
+// fromEngine translates errors that say something about the request or about the other sides; nil for others.
+func fromEngine(err error, now time.Time) *Problem {
+	if e, ok := errors.AsType[*engine.AmbiguousError](err); ok {
+		p := conflict(codeJobState, e.Error()+".")
+		for _, id := range e.IDs {
+			p.Details = append(p.Details, ProblemDetail{Code: "Candidate", Message: id})
+		}
+		return p
+	}
+	if e, ok := errors.AsType[*engine.SourceError](err); ok {
+		p := problem(http.StatusUnprocessableEntity, failureCode(e.Code), "The source failed: "+e.Error()+".", ProblemDetail{Code: string(e.Code), Message: e.Error(), Target: "source"})
+		p.RetryAfter = until(e.RetryAt, now)
+		return p
+	}
+	if e, ok := errors.AsType[*engine.TargetError](err); ok {
+		p := problem(http.StatusUnprocessableEntity, failureCode(e.Code), "The target failed: "+e.Error()+".", ProblemDetail{Code: string(e.Code), Message: e.Detail, Target: "target"})
+		p.RetryAfter = until(e.RetryAt, now)
+		return p
+	}
 	switch {
 	case errors.Is(err, engine.ErrNotFound), errors.Is(err, engine.ErrNoLink):
-		return notFound("There is no object of this name: " + err.Error() + ".")
+		return notFound("What the request names does not exist.")
+	case errors.Is(err, engine.ErrLinkTaken):
+		return conflict(codeJobState, "The object of the target is linked to another source object already. Remove that link first.")
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Problem{Status: http.StatusServiceUnavailable, Code: codeUnavailable, RetryAfter: 10 * time.Second,
 			Message: "This took longer than a request may take. Try again later, or ask for less."}
 	case errors.Is(err, context.Canceled):
 		return &Problem{Status: http.StatusServiceUnavailable, Code: codeUnavailable, Message: "The request was given up."}
 	}
-	a.log.Error("operation failed", zap.String("request_id", c.id), zap.String("job", string(c.job.ID)), zap.Error(err))
-	return internal()
+	return nil
+}
+
+// until is how long it is until a time, 0 if that is over or unknown.
+func until(at, now time.Time) time.Duration {
+	if at.IsZero() {
+		return 0
+	}
+	return max(0, at.Sub(now))
 }
 
 // statuses of the codes that a [Refusal] may have.

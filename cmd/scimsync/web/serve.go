@@ -29,7 +29,7 @@ type call struct {
 	job          Job  // of operations of one job
 	jobs         []Job
 	prefer       []string
-	header       http.Header
+	w            http.ResponseWriter
 	started      time.Time
 }
 
@@ -54,7 +54,7 @@ const maxID = 128
 var plainID = regexp.MustCompile(`^[A-Za-z0-9._:{}-]+$`)
 
 func newCall(r *http.Request, now time.Time) *call {
-	c := &call{id: newID(), from: from(r), url: r.URL, host: r.Host, scheme: "http", header: r.Header, started: now}
+	c := &call{id: newID(), from: from(r), url: r.URL, host: r.Host, scheme: "http", started: now}
 	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
 		c.scheme = "https"
 	}
@@ -108,6 +108,7 @@ func (a *API) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, w := newCall(r, a.now()), &answer{ResponseWriter: rw}
+	c.w = w
 	h := w.Header()
 	h.Set("Request-Id", c.id)
 	h.Set("Client-Request-Id", c.clientID)
@@ -128,7 +129,7 @@ func (a *API) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		a.refuse(w, c, p)
 	}
 	a.log.Debug("request", zap.String("request_id", c.id), zap.String("method", r.Method), zap.String("route", r.Pattern),
-		zap.Int("status", w.status), zap.Duration("duration", a.now().Sub(c.started)), zap.String("token", c.token.Name))
+		zap.Int("status", w.status), zap.Duration("duration", a.now().Sub(c.started)))
 }
 
 func internal() *Problem {
@@ -147,6 +148,9 @@ func (a *API) route(w *answer, r *http.Request, c *call) *Problem {
 		}
 		c.token = t
 	}
+	if r.Body != nil && r.ContentLength != 0 {
+		a.deadline(c, time.Now().Add(bodyTime))
+	}
 	if p := decompress(r); p != nil {
 		return p
 	}
@@ -160,6 +164,19 @@ func (a *API) route(w *answer, r *http.Request, c *call) *Problem {
 	a.mux.ServeHTTP(w, r2)
 	r.Pattern = r2.Pattern
 	return nil
+}
+
+// bodyTime is how long a body may take to arrive.
+const bodyTime = 30 * time.Second
+
+// bodyRead lifts the deadline of the body. It must not outlive the reading: the server takes a deadline that passes
+// later for a caller who has left, and cancels the operation.
+func (a *API) bodyRead(c *call) { a.deadline(c, time.Time{}) }
+
+func (a *API) deadline(c *call, at time.Time) {
+	if err := http.NewResponseController(c.w).SetReadDeadline(at); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		a.log.Debug("read deadline not set", zap.Error(err))
+	}
 }
 
 // unmatched says why the mux has no operation for a request.
