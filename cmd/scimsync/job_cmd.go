@@ -146,8 +146,11 @@ func advice(a *api, j web.SynchronizationJob) []advised {
 	if q != nil && q.Reason != engine.QuarantineDeletes {
 		say("in quarantine since "+when(q.CurrentBegan)+quarantineWords(*q), a.next("job start %s", j.ID))
 	}
-	if n := j.Queue[engine.ChangeHeld]; n > 0 || q != nil && q.Reason == engine.QuarantineDeletes {
-		say(fmt.Sprintf("disables, deletes or membership removals are held back (%s) until somebody decides about them", quantity(n, "object")), a.next("job deletions %s list", j.ID))
+	switch n := j.Queue[engine.ChangeHeld]; {
+	case n > 0:
+		say(fmt.Sprintf("disables and deletes are held back (%s) until somebody decides about them, and the next cycle acts on that", quantity(n, "object")), a.next("job deletions %s list", j.ID))
+	case q != nil && q.Reason == engine.QuarantineDeletes:
+		say("something is held back, or was and has its verdict, on which the next cycle acts", a.next("job deletions %s list", j.ID))
 	}
 	if n := j.Queue[engine.ChangeEscrow] + j.Queue[engine.ChangeExpired]; n > 0 {
 		say(quantity(n, "object")+" failed", a.next("escrow list %s", j.ID))

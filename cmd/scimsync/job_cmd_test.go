@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -65,6 +66,10 @@ func someJobs() []web.SynchronizationJob {
 			j.Status.LastSuccessfulExecution = anExecution("c-7", "Succeeded")
 			j.Status.Quarantine = &web.QuarantineInfo{CurrentBegan: day(12, 4), SeriesBegan: day(12, 4), NextAttempt: day(16, 4), Reason: engine.QuarantineException,
 				Error: &web.TaskError{Code: "credentials", Message: "the target refused the token"}}
+		},
+		"j-verdict": func(j *web.SynchronizationJob) {
+			j.Status.Code = "Quarantine"
+			j.Status.Quarantine = &web.QuarantineInfo{CurrentBegan: day(12, 4), SeriesBegan: day(12, 4), Reason: engine.QuarantineDeletes}
 		},
 		"k-expires": func(j *web.SynchronizationJob) { j.Target.Expires = day(0, 0).AddDate(-20, 0, 0) },
 	}
@@ -246,6 +251,25 @@ func TestJobSyncAfterAnother(t *testing.T) {
 	code, out, errs := runCommand(t, "", "job", "sync", "webex")
 	if code != exitDone || !strings.Contains(out, `"cycle":"c-10"`) || starts != 3 {
 		t.Errorf("exit %d after %d starts, stdout %q, stderr %q", code, starts, out, errs)
+	}
+}
+
+// TestJobSyncInterrupted: the cycle of a service goes on when nobody follows it any more, and the command says so.
+func TestJobSyncInterrupted(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	newFakeService(t, map[string]any{
+		"POST /jobs/webex/sync":  web.SyncResult{Cycle: "c-10"},
+		"GET /jobs/webex/cycles": web.Page[web.CycleResult]{},
+		"GET /jobs/webex/cycles/c-10": func(*http.Request) any {
+			stop()
+			return aCycle(engine.CycleRunning, nil)
+		},
+	})
+	var out, errs strings.Builder
+	code := execute(ctx, []string{"job", "sync", "webex"}, strings.NewReader(""), &out, &errs)
+	if code != exitInternal || out.String() != "" || !strings.Contains(errs.String(), "the cycle goes on") || !strings.Contains(errs.String(), "scimsync job stop webex") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, out.String(), errs.String())
 	}
 }
 
