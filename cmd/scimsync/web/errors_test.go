@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -206,38 +205,12 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// The time limit of a body does not cut off an operation that runs longer.
-func TestBodyDeadline(t *testing.T) {
-	b := newBench(t)
-	var broke bool
-	b.api.mux.HandleFunc("POST "+root+"/probe", func(w http.ResponseWriter, r *http.Request) {
-		c := r.Context().Value(callKey{}).(*call)
-		b.api.deadline(c, time.Now().Add(50*time.Millisecond))
-		if _, err := io.ReadAll(r.Body); err != nil {
-			t.Error(err)
-		}
-		if r.URL.Query().Has("lift") {
-			b.api.bodyRead(c)
-		}
-		select {
-		case <-r.Context().Done():
-			broke = true
-		case <-time.After(300 * time.Millisecond):
-			broke = false
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
-	b.do(RoleAdmin, "POST", "/probe?lift", "{}")
-	if broke {
-		t.Error("the operation was cancelled though the body had arrived")
-	}
-}
-
 // A fault of ours is a 500 in the usual shape, and the next request works.
 func TestPanic(t *testing.T) {
 	b := newBench(t)
 	b.back.provided = func([]engine.Subject, bool) ([]engine.Provisioned, error) { panic("oh") }
 	b.want(500, "InternalServerError", "POST", "/jobs/webex/provision", `{"subjects":[{"name":"x"}]}`)
+	b.want(500, "InternalServerError", "POST", onDemandPath, b.onDemandBody(`{"objectId":"x","objectTypeName":"User"}`))
 	b.want(200, "", "GET", "/jobs", "")
 }
 

@@ -120,9 +120,7 @@ func handleAt[I, O any](a *API, op operation, id, base string, params []*huma.Pa
 		}},
 	}
 	huma.Register(a.huma, h, func(ctx context.Context, in *I) (*O, error) {
-		c := ctx.Value(callKey{}).(*call)
-		a.bodyRead(c)
-		out, err := fn(ctx, c, in)
+		out, err := fn(ctx, ctx.Value(callKey{}).(*call), in)
 		if err != nil {
 			return nil, a.explain(ctx, err)
 		}

@@ -61,11 +61,14 @@ func (os *operations) begin(a *API, j engine.JobID, do func(context.Context) ([]
 		ctx, cancel := context.WithTimeout(a.ending, operationTime)
 		defer cancel()
 		defer close(op.done)
+		defer func() { // runs before done is closed
+			if x := recover(); x != nil {
+				a.log.Error("on-demand provisioning broke off", zap.String("job", string(j)), zap.String("operation", op.id), zap.String("panic", broken(x)), zap.Stack("stack"))
+				op.err = internal()
+			}
+			op.ended = a.now()
+		}()
 		op.result, op.err = do(ctx)
-		op.ended = a.now()
-		if op.err != nil {
-			a.log.Info("on-demand provisioning ended with an error", zap.String("job", string(j)), zap.String("operation", op.id))
-		}
 	})
 	return op, nil
 }

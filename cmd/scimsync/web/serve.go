@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 
@@ -29,7 +30,6 @@ type call struct {
 	job          Job  // of operations of one job
 	jobs         []Job
 	prefer       []string
-	w            http.ResponseWriter
 	started      time.Time
 }
 
@@ -108,7 +108,6 @@ func (a *API) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, w := newCall(r, a.now()), &answer{ResponseWriter: rw}
-	c.w = w
 	h := w.Header()
 	h.Set("Request-Id", c.id)
 	h.Set("Client-Request-Id", c.clientID)
@@ -119,7 +118,7 @@ func (a *API) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			if x == http.ErrAbortHandler {
 				panic(x)
 			}
-			a.log.Error("request broke off", zap.String("request_id", c.id), zap.String("method", r.Method), zap.Any("panic", x), zap.Stack("stack"))
+			a.log.Error("request broke off", zap.String("request_id", c.id), zap.String("method", r.Method), zap.String("panic", broken(x)), zap.Stack("stack"))
 			if w.status == 0 {
 				a.refuse(w, c, internal())
 			}
@@ -130,6 +129,14 @@ func (a *API) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	a.log.Debug("request", zap.String("request_id", c.id), zap.String("method", r.Method), zap.String("route", r.Pattern),
 		zap.Int("status", w.status), zap.Duration("duration", a.now().Sub(c.started)))
+}
+
+// broken says what a panic was about as far as it surely names nobody.
+func broken(x any) string {
+	if err, ok := x.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", x)
 }
 
 func internal() *Problem {
@@ -148,8 +155,10 @@ func (a *API) route(w *answer, r *http.Request, c *call) *Problem {
 		}
 		c.token = t
 	}
-	if r.Body != nil && r.ContentLength != 0 {
-		a.deadline(c, time.Now().Add(bodyTime))
+	if r.Body != nil && r.ContentLength != 0 { // net/http lifts the deadline when it has seen the end of the body
+		if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			a.log.Debug("read deadline not set", zap.Error(err))
+		}
 	}
 	if p := decompress(r); p != nil {
 		return p
@@ -168,16 +177,6 @@ func (a *API) route(w *answer, r *http.Request, c *call) *Problem {
 
 // bodyTime is how long a body may take to arrive.
 const bodyTime = 30 * time.Second
-
-// bodyRead lifts the deadline of the body. It must not outlive the reading: the server takes a deadline that passes
-// later for a caller who has left, and cancels the operation.
-func (a *API) bodyRead(c *call) { a.deadline(c, time.Time{}) }
-
-func (a *API) deadline(c *call, at time.Time) {
-	if err := http.NewResponseController(c.w).SetReadDeadline(at); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		a.log.Debug("read deadline not set", zap.Error(err))
-	}
-}
 
 // unmatched says why the mux has no operation for a request.
 func unmatched(h http.Handler, r *http.Request) *Problem {
