@@ -110,7 +110,7 @@ func (s Starter) ensure(ctx context.Context, w Schedule) error {
 // Sync starts a cycle of a job now, or joins the one that is running, and waits for its end. A job
 // without a schedule gets a paused one: nothing will start by itself.
 func (s Starter) Sync(ctx context.Context, job string, interval time.Duration) (CycleResult, error) {
-	run, err := s.Trigger(ctx, job, interval)
+	run, _, err := s.Trigger(ctx, job, interval)
 	if err != nil {
 		return CycleResult{}, err
 	}
@@ -119,27 +119,40 @@ func (s Starter) Sync(ctx context.Context, job string, interval time.Duration) (
 	return out, err
 }
 
-// Trigger starts a cycle of a job now, or joins the one that is running, and does not wait for its end.
-func (s Starter) Trigger(ctx context.Context, job string, interval time.Duration) (client.WorkflowRun, error) {
+// Trigger starts a cycle of a job now, or joins the run that is open, and does not wait for its end. The cycle of a run
+// that was joined may have ended already.
+func (s Starter) Trigger(ctx context.Context, job string, interval time.Duration) (run client.WorkflowRun, joined bool, err error) {
 	if _, err := s.create(ctx, Schedule{Job: job, Interval: interval, Paused: true}); err != nil {
-		return nil, fmt.Errorf("schedule of job %s: %w", job, err)
+		return nil, false, fmt.Errorf("schedule of job %s: %w", job, err)
 	}
 	h := s.Client.ScheduleClient().GetHandle(ctx, s.scheduleID(job))
 	before, err := h.Describe(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("schedule of job %s: %w", job, err)
+		return nil, false, fmt.Errorf("schedule of job %s: %w", job, err)
 	}
 	if open := before.Info.RunningWorkflows; len(open) > 0 {
-		return s.Client.GetWorkflow(ctx, open[0].WorkflowID, ""), nil
+		return s.Client.GetWorkflow(ctx, open[0].WorkflowID, ""), true, nil
 	}
 	if err := h.Trigger(ctx, client.ScheduleTriggerOptions{}); err != nil {
-		return nil, fmt.Errorf("start a cycle of job %s: %w", job, err)
+		return nil, false, fmt.Errorf("start a cycle of job %s: %w", job, err)
 	}
-	run, err := s.started(ctx, h, before.Info.NumActions)
+	if run, err = s.started(ctx, h, before.Info.NumActions); err != nil {
+		return nil, false, fmt.Errorf("start a cycle of job %s: %w", job, err)
+	}
+	return run, false, nil
+}
+
+// Next starts a cycle of a job now or, while one runs, as soon as that has ended: what was decided meanwhile is not to wait
+// for the schedule.
+func (s Starter) Next(ctx context.Context, job string, interval time.Duration) error {
+	if _, err := s.create(ctx, Schedule{Job: job, Interval: interval, Paused: true}); err != nil {
+		return fmt.Errorf("schedule of job %s: %w", job, err)
+	}
+	err := s.Client.ScheduleClient().GetHandle(ctx, s.scheduleID(job)).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE})
 	if err != nil {
-		return nil, fmt.Errorf("start a cycle of job %s: %w", job, err)
+		return fmt.Errorf("start a cycle of job %s: %w", job, err)
 	}
-	return run, nil
+	return nil
 }
 
 // Stop cancels the running cycle of a job; the objects in hand are finished. running is false if there was none.

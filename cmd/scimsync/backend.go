@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
 	"github.com/scimsync/scimsync/cmd/scimsync/web"
@@ -102,9 +103,9 @@ func (b *backend) Start(ctx context.Context, by web.Caller, j engine.JobID) erro
 		return err
 	}
 	if was.Paused || was.Disabled || was.Quarantine != nil {
-		_, err = b.starter.Trigger(ctx, c.ID, c.Interval)
+		return b.starter.Next(ctx, c.ID, c.Interval)
 	}
-	return err
+	return nil
 }
 
 // stateOf is the state of a job in a word, for the audit.
@@ -173,21 +174,57 @@ func (b *backend) Sync(ctx context.Context, by web.Caller, j engine.JobID) (engi
 	if err := b.runner.Ask(ctx, j, ""); err != nil {
 		return "", notNow(err)
 	}
-	before, err := b.store.LastCycles(ctx, j, 1)
-	if err != nil {
-		return "", err
-	}
-	run, err := b.starter.Trigger(ctx, c.ID, c.Interval)
-	if err != nil {
-		return "", err
-	}
 	if err := b.note(ctx, by, j, engine.AuditSynced, "", "", ""); err != nil {
 		return "", err
 	}
-	if len(before) > 0 && before[0].State == engine.CycleRunning {
-		return before[0].ID, nil // joined, or one that a crash left open and that goes on now
+	for {
+		before, err := b.store.LastCycles(ctx, j, 1)
+		if err != nil {
+			return "", err
+		}
+		run, joined, err := b.starter.Trigger(ctx, c.ID, c.Interval)
+		switch {
+		case err != nil:
+			return "", err
+		case len(before) > 0 && before[0].State == engine.CycleRunning: // joined, or left open by a crash and going on now
+			return before[0].ID, nil
+		case !joined:
+			return engine.CycleID(run.GetRunID()), nil
+		}
+		// A run that has begun no cycle yet, or whose cycle has ended: the one is joined, the other waited for.
+		if id, err := b.joined(ctx, j, before, run); id != "" || err != nil {
+			return id, err
+		}
 	}
-	return engine.CycleID(run.GetRunID()), nil
+}
+
+// joined returns the cycle that a run begins, "" when it ends without a new one.
+func (b *backend) joined(ctx context.Context, j engine.JobID, before []engine.Cycle, run client.WorkflowRun) (engine.CycleID, error) {
+	over := make(chan struct{})
+	wait, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		defer close(over)
+		if err := run.Get(wait, nil); err != nil && wait.Err() == nil {
+			b.log.Debug("a run that was joined failed", zap.String("job", string(j)), zap.Error(err))
+		}
+	}()
+	for {
+		last, err := b.store.LastCycles(ctx, j, 1)
+		if err != nil {
+			return "", err
+		}
+		if len(last) > 0 && (len(before) == 0 || last[0].ID != before[0].ID) {
+			return last[0].ID, nil
+		}
+		select {
+		case <-over:
+			return "", nil
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // notNow turns the reason why no cycle begins into a refusal.
@@ -251,8 +288,7 @@ func (b *backend) goOn(ctx context.Context, c config.Job) error {
 	if err := b.starter.SetPaused(ctx, c.ID, c.Interval, false); err != nil { // it may have been disabled until now
 		return err
 	}
-	_, err = b.starter.Trigger(ctx, c.ID, c.Interval)
-	return err
+	return b.starter.Next(ctx, c.ID, c.Interval)
 }
 
 // settleCycle stops the running cycle of a job and waits until it has ended.

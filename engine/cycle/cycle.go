@@ -261,14 +261,20 @@ func (r *Runner) ranThrough(ctx context.Context, job *Job) error {
 // to blame.
 type StopError struct {
 	Code       engine.Code
-	Side       string // "source" or "target"
+	Side       string // "source" or "target"; "" when neither is to blame
 	Message    string // safe to log
 	Quarantine bool   // the job cannot work until somebody mends something
 	RetryAt    time.Time
 	Err        error
 }
 
-func (e *StopError) Error() string { return e.Side + ": " + e.Message }
+func (e *StopError) Error() string {
+	if e.Side == "" {
+		return e.Message
+	}
+	return e.Side + ": " + e.Message
+}
+
 func (e *StopError) Unwrap() error { return e.Err }
 
 // stopped turns the error of a connector into the StopError it means.

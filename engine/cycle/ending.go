@@ -176,5 +176,5 @@ func heldWords(job *Job, h HeldNow) (code, message string) {
 		s += fmt.Sprintf("a cycle carries out at most %d without approval", h.Limit)
 	}
 	return code, s + fmt.Sprintf(". Nobody lost anything; creates and updates went on. See them with `scimsync job deletions %[1]s list`; if they are right, "+
-		"`scimsync job deletions %[1]s approve`; if not, mend the cause at the source, and those who are entitled again leave the list", job.ID)
+		"`scimsync job deletions %[1]s approve --comment \"…\"`; if not, mend the cause at the source, and those who are entitled again leave the list", job.ID)
 }

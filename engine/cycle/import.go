@@ -172,7 +172,7 @@ func (im *importer) round(ctx context.Context, f engine.Feed, st engine.FeedStat
 
 // page merges a page with what is stored and chooses what must be evaluated.
 func (im *importer) page(ctx context.Context, f engine.Feed, st engine.FeedState, p engine.Page) (engine.PageWrite, error) {
-	w := engine.PageWrite{Generation: st.Generation, Edges: im.edges(p.Edges), Assignments: p.Assignments, Next: p.Next}
+	w := engine.PageWrite{Generation: st.Generation, Edges: edgesOf(im.job.Options.Nested, p.Edges), Assignments: p.Assignments, Next: p.Next}
 	if len(p.Objects) == 0 {
 		return w, nil
 	}
@@ -206,10 +206,10 @@ func (im *importer) page(ctx context.Context, f engine.Feed, st engine.FeedState
 	return w, nil
 }
 
-// edges are the edges that count. By default a group inside a group neither extends the scope nor is a member
-// at the target (GS-AS-2, 13.2).
-func (im *importer) edges(told []engine.Edge) []engine.Edge {
-	switch im.job.Options.Nested {
+// edgesOf are the edges of told that count, in the form in which they are stored; told is used up. By default a
+// group inside a group neither extends the scope nor is a member at the target (GS-AS-2, 13.2).
+func edgesOf(nested engine.NestedGroups, told []engine.Edge) []engine.Edge {
+	switch nested {
 	case engine.NestedAsMembers:
 		return told
 	case engine.NestedExpand:

@@ -226,7 +226,7 @@ func (d *onDemand) remember(ctx context.Context, t *task, was engine.Object, ass
 	for i, g := range t.in.Groups {
 		put.Groups[i] = merged(engine.Object{}, g, false)
 	}
-	put.Edges = d.edges(t)
+	put.Edges = edgesOf(d.job.Options.Nested, slices.Clone(t.in.Edges))
 	if err := d.dropped(ctx, t, &put); err != nil {
 		return err
 	}
@@ -234,24 +234,6 @@ func (d *onDemand) remember(ctx context.Context, t *task, was engine.Object, ass
 		return fmt.Errorf("store what was read: %w", err)
 	}
 	return nil
-}
-
-// edges are the edges to be stored, in the form in which the import stores them.
-func (d *onDemand) edges(t *task) []engine.Edge {
-	told := slices.Clone(t.in.Edges)
-	switch d.job.Options.Nested {
-	case engine.NestedAsMembers:
-		return told
-	case engine.NestedExpand:
-		for i := range told {
-			if told[i].Relation == engine.Member {
-				told[i].Relation = engine.Direct
-			}
-		}
-		return told
-	default:
-		return slices.DeleteFunc(told, func(e engine.Edge) bool { return e.Relation == engine.Member && e.To.Kind == engine.Group })
-	}
 }
 
 // dropped adds the members that a group no longer has, when all were asked for: an edge that is not told is only

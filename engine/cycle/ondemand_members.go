@@ -34,7 +34,7 @@ type said struct {
 // told are the members that the source tells of, as far as they were asked for.
 func (m *membership) told() map[engine.Ref]bool {
 	out := map[engine.Ref]bool{}
-	for _, e := range m.edges(m.task) {
+	for _, e := range edgesOf(m.job.Options.Nested, slices.Clone(m.task.in.Edges)) {
 		if e.Relation != engine.Manager && e.To.Kind == engine.User || e.Relation == engine.Member {
 			out[e.To] = out[e.To] || !e.Removed
 		}

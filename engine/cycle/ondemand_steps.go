@@ -109,23 +109,7 @@ func (d *onDemand) scoped(t *task, names map[string]string) {
 		details = append(details, fact("ScopeEvaluationError", t.filter.Err.Error()))
 	}
 	status, what := engine.StatusSuccess, "is in scope."
-	why := ""
-	switch {
-	case x.Ignored:
-		why = "an input or category filter excludes it"
-	case o.State == engine.HardDeleted:
-		why = "it was deleted at the source"
-	case o.State == engine.SoftDeleted:
-		why = "it is in the recycle bin of the source"
-	case !x.Assigned:
-		why = "it is not assigned to the application"
-	case !x.RoleOK:
-		why = "no assignment carries a role that counts"
-	case !x.InFilter:
-		why = "it does not pass the scoping filter: " + x.Filter
-	case !x.Enabled:
-		why = "its sign-in is blocked at the source"
-	}
+	why := decide.OutOfScope(o.State, x)
 	if why != "" {
 		status, what = engine.StatusSkipped, "is not in scope: "+why+"."
 	}
@@ -342,17 +326,7 @@ func (d *onDemand) written(t *task, e engine.LogEntry) {
 	if !writes(e.Action) || t.searchFailed(e) {
 		return
 	}
-	name, done := "EntryExportUpdate", "updated"
-	switch e.Action {
-	case engine.Create:
-		name, done = "EntryExportAdd", "created"
-	case engine.Delete:
-		name, done = "EntryExportDelete", "deleted"
-	case engine.Disable:
-		name, done = "EntryExportUpdateSoftDelete", "disabled"
-	case engine.Enable:
-		done = "enabled"
-	}
+	name, done := decide.ExportEvent(e.Action)
 	var details []engine.Detail
 	if e.Target.ID != "" && !Planned(e.Target.ID) {
 		details = append(details, fact("TargetId", e.Target.ID))

@@ -136,19 +136,10 @@ func conclusion(f Facts) string {
 		why = "the job does not provision " + string(f.Kind) + "s"
 	case x.Ignored:
 		return "Conclusion: left alone, neither provisioned nor deprovisioned, because of an input or category filter: " + cmp.Or(x.Filter, "it could not be judged") + "."
-	case f.State == engine.HardDeleted:
-		why = "it is deleted"
-	case f.State == engine.SoftDeleted:
-		why = "it is in the recycle bin"
-	case !x.Assigned:
-		why = "it is not assigned"
-	case !x.RoleOK:
-		why = "no assignment carries a role that counts"
-	case !x.InFilter:
-		why = "it does not pass the filter " + x.Filter
-	case !x.Enabled:
-		why = "its sign-in is blocked"
 	default:
+		why = OutOfScope(f.State, x)
+	}
+	if why == "" {
 		return "Conclusion: in scope and entitled; it is provisioned."
 	}
 	s := "Conclusion: not provisioned, because " + why + "."
@@ -159,4 +150,27 @@ func conclusion(f Facts) string {
 		s += " Its account waits to be deleted at " + f.Link.DeleteAt.UTC().Format("2006-01-02 15:04 UTC") + "."
 	}
 	return s
+}
+
+// OutOfScope says why an object is not entitled, by the first factor that decides in the order of the tables (section
+// 11); "" if it is.
+func OutOfScope(state engine.LifeState, x Factors) string {
+	switch {
+	case x.Ignored:
+		return "an input or category filter excludes it"
+	case state == engine.HardDeleted:
+		return "it was deleted at the source"
+	case state == engine.SoftDeleted:
+		return "it is in the recycle bin of the source"
+	case !x.Assigned:
+		return "it is not assigned to the application"
+	case !x.RoleOK:
+		return "no assignment carries a role that counts"
+	case !x.InFilter:
+		return "it does not pass the scoping filter " + x.Filter
+	case !x.Enabled:
+		return "its sign-in is blocked at the source"
+	default:
+		return ""
+	}
 }

@@ -47,7 +47,7 @@ Conclusion: in scope and entitled; it is provisioned.`},
 State: enabled at the source.
 Assignment: none, neither directly nor through a group.
 Filter: none; everybody passes.
-Conclusion: not provisioned, because it is not assigned. Its account waits to be deleted at 2031-03-01 09:00 UTC.`},
+Conclusion: not provisioned, because it is not assigned to the application. Its account waits to be deleted at 2031-03-01 09:00 UTC.`},
 		{"roles that do not count", Facts{Factors: with(func(x *Factors) { x.RoleOK = false }), Options: engine.Options{RequireRole: true}}, []engine.AssignmentPath{
 			{RoleID: zeroRole, Effective: true}, {Via: crew, RoleID: "r-2", RoleValue: "crew.member"}, {Via: "g-9", RoleID: "r-3"}}, mapping.FilterResult{Pass: true}, `
 State: enabled at the source.
@@ -64,22 +64,22 @@ Filter: "sales": department EQUALS "Sales" is false: the value is "Legal".
 Filter: "sales": country IS NOT NULL is true: the value is ["CH"].
 Filter: "scope filter 2": not passed.
 Filter: "scope filter 2": city EQUALS "Bern", "Basel" is false: the value is empty (the attribute is empty).
-Conclusion: not provisioned, because it does not pass the filter sales, scope filter 2. Its account was released earlier and is not managed any more.`},
+Conclusion: not provisioned, because it does not pass the scoping filter sales, scope filter 2. Its account was released earlier and is not managed any more.`},
 		{"blocked", Facts{Factors: with(func(x *Factors) { x.Enabled = false })}, []engine.AssignmentPath{role}, mapping.FilterResult{Pass: true}, `
 State: the sign-in is blocked at the source (accountEnabled is false).
 Assignment: directly, with the role "User": this counts.
 Filter: none; everybody passes.
-Conclusion: not provisioned, because its sign-in is blocked.`},
+Conclusion: not provisioned, because its sign-in is blocked at the source.`},
 		{"recycled", Facts{State: engine.SoftDeleted, Factors: inScope}, []engine.AssignmentPath{role}, mapping.FilterResult{Pass: true}, `
 State: in the recycle bin of the source (soft-deleted); it can be restored.
 Assignment: directly, with the role "User": this counts.
 Filter: none; everybody passes.
-Conclusion: not provisioned, because it is in the recycle bin.`},
+Conclusion: not provisioned, because it is in the recycle bin of the source.`},
 		{"group that conveys nothing", Facts{Kind: engine.Group, Factors: with(func(x *Factors) { x.Assigned = false })}, []engine.AssignmentPath{{RoleID: zeroRole, Effective: true}}, mapping.FilterResult{Pass: true}, `
 State: it exists at the source.
 Assignment: directly, with default access: this does not count, because the group is not security-enabled.
 Filter: none; everybody passes.
-Conclusion: not provisioned, because it is not assigned.`},
+Conclusion: not provisioned, because it is not assigned to the application.`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.f.Kind == "" {

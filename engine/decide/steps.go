@@ -249,17 +249,7 @@ func (t *teller) exported() {
 	if !writes(e.Action) {
 		return
 	}
-	name, done := "EntryExportUpdate", "updated"
-	switch e.Action {
-	case engine.Create:
-		name, done = "EntryExportAdd", "created"
-	case engine.Delete:
-		name, done = "EntryExportDelete", "deleted"
-	case engine.Disable:
-		name, done = "EntryExportUpdateSoftDelete", "disabled"
-	case engine.Enable:
-		done = "enabled"
-	}
+	name, done := ExportEvent(e.Action)
 	var names []string
 	for _, c := range e.Changes {
 		if len(names) == 0 || names[len(names)-1] != c.Attribute { // members: one change each
@@ -300,3 +290,20 @@ func writes(a engine.Action) bool {
 }
 
 func fact(name, value string) engine.Detail { return engine.Detail{Name: name, Value: value} }
+
+// ExportEvent names the event of an operation that was sent to the target, as Entra does, and says in a word what it
+// does.
+func ExportEvent(a engine.Action) (name, done string) {
+	switch a {
+	case engine.Create:
+		return "EntryExportAdd", "created"
+	case engine.Delete:
+		return "EntryExportDelete", "deleted"
+	case engine.Disable:
+		return "EntryExportUpdateSoftDelete", "disabled"
+	case engine.Enable:
+		return "EntryExportUpdate", "enabled"
+	default:
+		return "EntryExportUpdate", "updated"
+	}
+}
