@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -448,4 +449,25 @@ func targetWith(j config.Job, credentials map[string]string) (engine.Target, err
 		return nil, refusal("CredentialsInvalid", "%v", err)
 	}
 	return dst, nil
+}
+
+var _ web.SecretJudge = (*backend)(nil)
+
+// SameSecret implements [web.SecretJudge]: it tells whether a secret of the target, by Graph's name, is the one that the
+// configuration has, in a time that does not depend on how much of it is right.
+func (b *backend) SameSecret(j engine.JobID, key, value string) bool {
+	c, err := b.configured(j)
+	if err != nil {
+		return false
+	}
+	var cfg scim.Config
+	if err := c.Target.Decode(&cfg); err != nil {
+		return false
+	}
+	have := map[string]string{
+		"SecretToken": cfg.Auth.Token.Reveal(), "UserName": cfg.Auth.Username, "Password": cfg.Auth.Password.Reveal(),
+		"Oauth2ClientId": cfg.Auth.ClientID, "Oauth2ClientSecret": cfg.Auth.ClientSecret.Reveal(), "Oauth2TokenExchangeUri": cfg.Auth.TokenURL,
+		"ClientIdentifier": cfg.Auth.ClientID, "ClientSecret": cfg.Auth.ClientSecret.Reveal(),
+	}[key]
+	return have != "" && subtle.ConstantTimeCompare([]byte(have), []byte(value)) == 1
 }

@@ -114,7 +114,7 @@ func (d *demo) story(ctx context.Context, s *service, job config.Job, directory 
 	if d.once {
 		return nil
 	}
-	stop, err := s.listen(ctx, d.console)
+	stop, err := s.listen(d.console)
 	if err != nil {
 		return err
 	}

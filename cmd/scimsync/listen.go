@@ -56,7 +56,7 @@ func tokens(f *config.File, full engine.Secret) []web.Token {
 }
 
 // handler is the admin API on this process.
-func (s *service) handler(serving bool, full engine.Secret) http.Handler {
+func (s *service) handler(serving bool, full engine.Secret) *web.API {
 	return web.New(&backend{service: s, serving: serving}, s.store, web.Options{
 		Tokens: tokens(s.file, full), Log: s.log.Named("web"), Version: thisBuild().Version, Now: time.Now,
 		Ready: func(ctx context.Context) error {
@@ -69,7 +69,7 @@ func (s *service) handler(serving bool, full engine.Secret) http.Handler {
 }
 
 // listen serves the admin API and the health of the process.
-func (s *service) listen(ctx context.Context, c *console) (stop func(), err error) {
+func (s *service) listen(c *console) (stop func(), err error) {
 	if s.file.Server.Listen == "" {
 		return func() {}, nil
 	}
@@ -84,16 +84,15 @@ func (s *service) listen(ctx context.Context, c *console) (stop func(), err erro
 	if fresh {
 		fmt.Fprintf(c.err, "admin API at http://%s/api/v1 with this token, kept in %s:\n%s\n", l.Addr(), filepath.Join(s.file.DataDir, tokenFile), full.Reveal())
 	}
-	// Streams of events end with the service.
-	streams, end := context.WithCancel(context.WithoutCancel(ctx))
-	srv := &http.Server{Handler: s.handler(true, full), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return streams }}
+	api := s.handler(true, full)
+	srv := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second}
+	srv.RegisterOnShutdown(api.Close) // streams of events end with the service
 	go func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("http server ended", zap.Error(err))
 		}
 	}()
 	return func() {
-		end()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil {
@@ -107,6 +106,8 @@ type inProcess struct{ http.Handler }
 
 // RoundTrip implements [http.RoundTripper].
 func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.RemoteAddr = "command line" // for the audit
 	body, w := io.Pipe()
 	answer := &pipedAnswer{header: http.Header{}, body: w, ready: make(chan struct{})}
 	go func() {

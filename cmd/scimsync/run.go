@@ -141,7 +141,7 @@ func (s *service) sync(ctx context.Context, c *console, j config.Job) (engine.Cy
 
 // serve runs until ctx ends.
 func (s *service) serve(ctx context.Context, c *console) error {
-	stopHTTP, err := s.listen(ctx, c)
+	stopHTTP, err := s.listen(c)
 	if err != nil {
 		return err
 	}

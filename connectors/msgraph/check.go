@@ -1,6 +1,7 @@
 package msgraph
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,12 +46,11 @@ func (k *checking) ok(name, detail string) {
 }
 
 func (k *checking) note(name string, level engine.Level, err error) []engine.Finding {
-	detail := err.Error()
-	var se *engine.SourceError
-	if errors.As(err, &se) && se.Message != "" {
-		detail = se.Message
+	f := engine.Finding{Name: name, Level: level, Detail: err.Error()}
+	if se, ok := errors.AsType[*engine.SourceError](err); ok {
+		f.Code, f.Detail = se.Code, cmp.Or(se.Message, f.Detail)
 	}
-	k.found = append(k.found, engine.Finding{Name: name, Level: level, Detail: detail})
+	k.found = append(k.found, f)
 	return k.found
 }
 

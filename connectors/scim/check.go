@@ -81,7 +81,7 @@ func (ck *checking) fail(ctx context.Context, name string, err error) bool {
 	if te.Detail != "" {
 		what += ": " + te.Detail
 	}
-	ck.add(name, engine.LevelError, fmt.Sprintf("%s [%s]", what, te.Error()))
+	ck.findings = append(ck.findings, engine.Finding{Name: name, Level: engine.LevelError, Code: te.Code, Detail: fmt.Sprintf("%s [%s]", what, te.Error())})
 	return further
 }
 
