@@ -71,7 +71,8 @@ type Controls interface {
 	// than once; its error leaves everything as it was and is returned.
 	UpdateControl(ctx context.Context, j JobID, change func(*Control) error) (Control, error)
 	// DoubtLinks sets Verify on every link of a job, so that the target is read before the next decision
-	// about each, and queues their objects.
+	// about each, and queues their objects; memberships and managers that were exported are up for export again, because
+	// members cannot be read everywhere.
 	DoubtLinks(ctx context.Context, j JobID) error
 	// ForgetLinks removes every link of a job, and what was exported on edges. It returns how many links there were.
 	ForgetLinks(ctx context.Context, j JobID) (int, error)

@@ -54,6 +54,9 @@ func acceptRestart(t *testing.T) {
 			break
 		}
 	}
+	groups := w.app.Groups()
+	lost := groups[slices.IndexFunc(groups, func(r scimtest.Resource) bool { return len(r.Members) > 1 })]
+	w.put(lost, map[string]any{"members": []any{map[string]any{"value": lost.Members[0]}}})
 	w.sync() // asked for; an ordinary cycle does not notice
 	if w.mustAccount(drifted).DisplayName != "Changed there" {
 		t.Fatal("an ordinary cycle read an account that nothing happened to")
@@ -67,8 +70,12 @@ func acceptRestart(t *testing.T) {
 	if late != nil || c.Kind != engine.Initial || c.State != engine.CycleSucceeded {
 		t.Fatalf("%s %s, %v", c.Kind, c.State, late)
 	}
-	// The one that failed is made, everybody is read, and what was changed there is put right.
-	w.wrote(map[string]int{postUser: 1, patchUser: 1})
+	// The one that failed is made, everybody is read, what was changed there is put right, and members that got lost
+	// there are members again.
+	w.wrote(map[string]int{postUser: 1, patchUser: 1, patchGroup: len(groups)})
+	if now := w.mustGroup(lost.ExternalID); len(now.Members) < len(lost.Members) {
+		t.Errorf("the group has %d of %d members", len(now.Members), len(lost.Members))
+	}
 	if n := w.app.Requests().By["GET /Users/{id}"]; n < 30 {
 		t.Errorf("%d accounts were read", n)
 	}

@@ -84,6 +84,9 @@ func (s *Store) DoubtLinks(ctx context.Context, j engine.JobID) error {
 		if _, err := t.exec(ctx, "UPDATE links SET verify = 1 WHERE job = ? AND verify = 0", t.job); err != nil {
 			return err
 		}
+		if _, err := t.exec(ctx, "UPDATE edges SET waiting = 1 WHERE job = ? AND have = 1 AND want = 1 AND waiting = 0", t.job); err != nil {
+			return err
+		}
 		return t.enqueueSelect(ctx, "SELECT kind, id FROM links WHERE job = ?", t.job)
 	})
 }
