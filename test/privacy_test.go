@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scimsync/scimsync/cmd/scimsync/web"
 	"github.com/scimsync/scimsync/connectors/msgraph/graphtest"
 	"github.com/scimsync/scimsync/connectors/scim/scimtest"
+	"github.com/scimsync/scimsync/engine"
 )
 
 // secret marks everything that must stay between the directory and the application: it is part of
@@ -52,7 +54,7 @@ func TestPrivacy(t *testing.T) {
 	t.Parallel()
 	set := graphtest.DefaultSettings()
 	set.UserPage, set.GroupPage, set.MemberSlice = 10, 2, 5
-	s := newSite(t, graphtest.Options{Seed: 2, Settings: &set}, scimtest.Options{Quirks: scimtest.Quirks{MemberBatchLimit: 20}}, moreMappings)
+	s := newSite(t, graphtest.Options{Seed: 2, Settings: &set}, scimtest.Options{Quirks: scimtest.Quirks{MemberBatchLimit: 20}}, moreMappings+"    deletions: {threshold: 50}\n")
 	var people []string
 	for i := range 40 {
 		u := secretUser(i)
@@ -130,11 +132,23 @@ func TestPrivacy(t *testing.T) {
 		t.Errorf("the log shows no requests, so that it proves nothing:\n%s", tail(told.String()))
 	}
 	s.silent("what the command printed", told.Bytes())
-	s.history()
+	s.history("SyncCycle")
+
+	// On demand people are named by whoever asks; that stays in the store too.
+	s.app.Change(func(q *scimtest.Quirks) { q.RequireToken = appToken })
+	c := s.serving()
+	answer, err := c.Provision(t.Context(), "job", web.ProvisionRequest{Explain: true, Subjects: []web.SubjectRequest{
+		{Name: secret + "-upn-25@example.test"}, {Name: secret + "-nobody@example.test"}, {Type: engine.Group, Name: secret + "-port"},
+	}})
+	if err != nil || len(answer) != 3 || answer[0].Status == engine.StatusFailure || answer[1].Status != engine.StatusFailure {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	s.silent("what the service logged", s.read(serviceLog))
+	s.history("ProvisionNow")
 }
 
-// history searches everything that Temporal keeps.
-func (s *site) history() {
+// history searches everything that Temporal keeps; workflow is one that must be found there.
+func (s *site) history(workflow string) {
 	s.t.Helper()
 	var read int64
 	found := false
@@ -147,7 +161,7 @@ func (s *site) history() {
 			return err
 		}
 		read += int64(len(data))
-		found = found || bytes.Contains(data, []byte("SyncCycle"))
+		found = found || bytes.Contains(data, []byte(workflow))
 		s.silent(path, data)
 		return nil
 	})
@@ -155,7 +169,7 @@ func (s *site) history() {
 		s.t.Fatal(err)
 	}
 	if !found {
-		s.t.Errorf("no file of Temporal names the workflow in %d bytes, so that the search proves nothing", read)
+		s.t.Errorf("no file of Temporal names the workflow %s in %d bytes, so that the search proves nothing", workflow, read)
 	}
 }
 

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -106,6 +105,18 @@ func (h *hook) types() []string {
 	return out
 }
 
+// serviceLog is the process log of a service, in the folder of its site.
+const serviceLog = "service.log"
+
+func (s *site) read(name string) []byte {
+	s.t.Helper()
+	data, err := os.ReadFile(filepath.Join(s.folder, name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return data
+}
+
 // serving runs the service until the end of the test and returns a client of its API.
 func (s *site) serving() *web.Client {
 	s.t.Helper()
@@ -118,11 +129,15 @@ func (s *site) serving() *web.Client {
 	s.write(strings.Replace(s.config, `server: {listen: ""}`, fmt.Sprintf(`server: {listen: %q}`, address), 1))
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	cmd := s.command("run")
-	var log bytes.Buffer
-	cmd.Stderr = &log
+	file, err := os.Create(filepath.Join(s.folder, serviceLog))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd.Stderr = file
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	said := func() string { return tail(string(s.read(serviceLog))) }
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	s.t.Cleanup(func() {
@@ -131,8 +146,9 @@ func (s *site) serving() *web.Client {
 			s.t.Errorf("stop the service: %v", err)
 		}
 		if err := <-ended; err != nil {
-			s.t.Errorf("the service ended with %v\n%s", err, log.String())
+			s.t.Errorf("the service ended with %v\n%s", err, said())
 		}
+		file.Close()
 	})
 	for {
 		res, err := http.Get("http://" + address + "/readyz")
@@ -145,7 +161,7 @@ func (s *site) serving() *web.Client {
 		select {
 		case err := <-ended:
 			ended <- err
-			s.t.Fatalf("the service did not start: %v\n%s", err, log.String())
+			s.t.Fatalf("the service did not start: %v\n%s", err, said())
 		case <-ctx.Done():
 			s.t.FailNow()
 		case <-time.After(50 * time.Millisecond):
