@@ -138,10 +138,12 @@ func (s *service) connect(ctx context.Context) error {
 	t := s.file.Temporal
 	o := client.Options{HostPort: t.Address, Namespace: t.Namespace, Logger: workflows.NewLogger(s.log)}
 	if t.Address == "" {
+		lg := s.log.Named("temporald")
+		if s.file.Log.Level != "debug" { // its warnings are about its own works: a tick that was missed while nothing ran
+			lg = lg.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
+		}
 		var err error
-		s.server, err = temporald.Start(ctx, temporald.Options{
-			Dir: filepath.Join(s.file.DataDir, "temporal"), Namespace: t.Namespace, Logger: s.log.Named("temporald"),
-		})
+		s.server, err = temporald.Start(ctx, temporald.Options{Dir: filepath.Join(s.file.DataDir, "temporal"), Namespace: t.Namespace, Logger: lg})
 		if err != nil {
 			return &exitError{exitConnection, err}
 		}
