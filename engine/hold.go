@@ -76,6 +76,19 @@ type Holds interface {
 	// JudgeRemovals gives a verdict about the removals of a group to the members named. An approval lets
 	// them be exported; a rejection keeps them out of every cycle until the source tells of the edge again.
 	JudgeRemovals(ctx context.Context, j JobID, group string, members []Ref, v Verdict) (int, error)
+
+	// References counts the edges of a job that wait for somebody.
+	References(ctx context.Context, j JobID) (References, error)
+}
+
+// References are numbers of edges that do not wait in the queue of objects.
+type References struct {
+	// Held are membership removals that a guard holds back and nobody judged, HeldGroups the groups they are of.
+	Held, HeldGroups int
+	// Rejected are removals that an administrator rejected.
+	Rejected int
+	// Failed are memberships and managers whose export failed, those that are not tried any more included.
+	Failed int
 }
 
 // RemovalGuard is the guard of memberships (18.6). Zero switches a rule off.

@@ -283,6 +283,7 @@ func failedEdgeTests() []storeTest {
 				[]engine.FailedEdge{{From: user("u1"), To: user("u2"), Name: "Name of u1", Want: true, Escrow: *failure(later)}})
 			c.equal("none left", len(got(c.s.FailedEdges(ctx, c.job, engine.Member, "g2", 10))(c)), 0)
 			c.equal("another job", len(got(c.s.FailedEdges(ctx, "other", engine.Member, "", 10))(c)), 0)
+			c.equal("counted", got(c.s.References(ctx, c.job))(c), engine.References{Failed: 5})
 			if _, err := c.s.FailedEdges(ctx, c.job, "friend", "", 10); err == nil {
 				c.Error("no error for a relation that does not exist")
 			}

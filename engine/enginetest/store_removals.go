@@ -62,11 +62,23 @@ func removalTests() []storeTest {
 			c.equal("held", got(c.s.HeldRemovals(ctx, c.job, "", 10))(c), []engine.HeldRemoval{
 				{Group: group("g1"), Name: "Name of g1", Members: one[:3], Has: 4}, {Group: group("g2"), Name: "Name of g2", Members: two[:1], Has: 4}})
 			c.equal("another job", len(got(c.s.HeldRemovals(ctx, "other", "", 10))(c)), 0)
+			c.equal("counted", got(c.s.References(ctx, c.job))(c), engine.References{Held: 4, HeldGroups: 2})
+			c.equal("another job", got(c.s.References(ctx, "other"))(c), engine.References{})
 			c.edges(member("g1", user("u01")))
 			c.equal("back at the source: to be made sure of", c.g1(), []string{"+user:u01"})
 			c.guard(engine.RemovalGuard{Max: 3}, 0)
 			c.equal("few enough now", c.g1(), []string{"-user:u00", "+user:u01", "-user:u02"})
 			c.equal("held", c.heldRemovals(), nil)
+		}},
+		{"rejected removals are counted apart", func(c *storeCase) {
+			ctx := c.Context()
+			members := c.grown("g1", 3)
+			c.leave("g1", members...)
+			c.guard(engine.RemovalGuard{Max: 2}, 3)
+			c.equal("judged", got(c.s.JudgeRemovals(ctx, c.job, "g1", members[:1], engine.Rejected))(c), 1)
+			c.equal("counted", got(c.s.References(ctx, c.job))(c), engine.References{Held: 2, HeldGroups: 1, Rejected: 1})
+			c.equal("judged", got(c.s.JudgeRemovals(ctx, c.job, "g1", members[1:], engine.Approved))(c), 2)
+			c.equal("counted", got(c.s.References(ctx, c.job))(c), engine.References{Rejected: 1})
 		}},
 		{"a large group is not emptied", func(c *storeCase) {
 			big, small := c.grown("big", 5), c.grown("small", 4)

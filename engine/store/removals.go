@@ -189,3 +189,39 @@ func (s *Store) JudgeRemovals(ctx context.Context, j engine.JobID, group string,
 	}
 	return int(judged), nil
 }
+
+// References implements [engine.Holds].
+func (s *Store) References(ctx context.Context, j engine.JobID) (engine.References, error) {
+	var out engine.References
+	err := s.read(ctx, j, "count references", func(ctx context.Context, t tx) error {
+		out = engine.References{}
+		err := t.each(ctx, func(r *sql.Rows) error {
+			var hold, edges, groups int
+			if err := r.Scan(&hold, &edges, &groups); err != nil {
+				return err
+			}
+			if hold == holdRejected {
+				out.Rejected = edges
+			} else {
+				out.Held, out.HeldGroups = edges, groups
+			}
+			return nil
+		}, "SELECT e.hold, count(*), count(DISTINCT e.from_id) FROM edges e WHERE "+leavingEdge+" AND e.hold IN (1, 3) GROUP BY e.hold", t.job)
+		if err != nil {
+			return err
+		}
+		for _, rel := range []engine.Relation{engine.Member, engine.Manager} {
+			err := t.each(ctx, func(r *sql.Rows) error {
+				var n int
+				err := r.Scan(&n)
+				out.Failed += n
+				return err
+			}, "SELECT count(*) FROM edges WHERE job = ? AND rel = ? AND "+hasFailed, t.job, string(rel))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}

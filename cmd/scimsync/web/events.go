@@ -217,7 +217,7 @@ func (f *follower) state(j Job) error {
 	if err != nil {
 		return err
 	}
-	s := JobState{Job: j.ID, Quarantine: quarantineOf(control.Quarantine)}
+	s := JobState{Job: j.ID, Quarantine: quarantineOf(control.Quarantine, scheduled(j, f.a.now()))}
 	s.Code, s.Schedule = stateOf(j, control, h.ran)
 	data, err := json.Marshal(s)
 	if err != nil || f.states[j.ID] == string(data) {

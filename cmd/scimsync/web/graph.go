@@ -30,7 +30,17 @@ type SynchronizationJob struct {
 	Target     Endpoint                                 `json:"target"`
 	Links      map[engine.Kind]map[engine.LinkState]int `json:"links" doc:"number of links by kind of object and state"`
 	Queue      map[engine.ChangeState]int               `json:"queue" doc:"number of queued changes by state: queued, ready, escrow, held, later, expired"`
+	References ReferenceCounts                          `json:"references" doc:"what waits of memberships and managers, which the queue does not count"`
 	Running    *CycleResult                             `json:"running,omitempty" doc:"the cycle that is under way"`
+	LastCycle  *CycleResult                             `json:"lastCycle,omitempty" doc:"the newest cycle that ended; status.lastExecution tells of it in the words of Graph, which has none for held and quarantined"`
+}
+
+// ReferenceCounts are numbers of references that wait for somebody.
+type ReferenceCounts struct {
+	Held       int `json:"held" doc:"membership removals that a guard holds back, without a verdict"`
+	HeldGroups int `json:"heldGroups" doc:"groups that these are of"`
+	Rejected   int `json:"rejected" doc:"membership removals that were rejected"`
+	Failed     int `json:"failed" doc:"memberships and managers that failed, those given up included"`
 }
 
 // Endpoint is one side of a job.

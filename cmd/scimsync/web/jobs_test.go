@@ -159,6 +159,46 @@ func TestQuarantineShown(t *testing.T) {
 	}
 }
 
+// Of a held cycle Graph's state says that not all was done and ours that it is held; while deletions are held the next attempt
+// is when the schedule starts the next cycle.
+func TestHeldShown(t *testing.T) {
+	b := newBench(t)
+	b.cycle("c1", engine.CycleHeld, engine.Counts{"users.held": 9, "users.created": 1})
+	_, err := b.store.UpdateControl(t.Context(), "webex", func(c *engine.Control) error {
+		c.Quarantine = &engine.Quarantine{Reason: engine.QuarantineDeletes, Code: engine.CodeTooManyDeletes, SeriesBegan: start, CurrentBegan: start}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := b.job()
+	if j.Status.LastExecution.State != "EntryLevelErrors" || j.LastCycle == nil || j.LastCycle.Cycle != "c1" || j.LastCycle.State != engine.CycleHeld {
+		t.Errorf("last execution %+v, last cycle %+v", j.Status.LastExecution, j.LastCycle)
+	}
+	next := j.Status.Quarantine.NextAttempt
+	if wait := next.Sub(b.now()); wait <= 0 || wait > 40*time.Minute || next.Unix()%(40*60) != 0 {
+		t.Errorf("at %s the next attempt is %s", b.now(), next)
+	}
+}
+
+// Removals of members that a guard holds back, and references that failed, are told beside the queue of objects.
+func TestReferencesShown(t *testing.T) {
+	b := newBench(t)
+	b.leaving("h", 3)
+	b.leaving("i", 2)
+	if _, err := b.store.JudgeRemovals(t.Context(), "webex", "h", []engine.Ref{user("h-m000")}, engine.Rejected); err != nil {
+		t.Fatal(err)
+	}
+	timeout := engine.Escrow{Code: engine.CodeTimeout, FirstFailure: start, Due: start.Add(time.Minute)}
+	if err := b.store.SettleEdges(t.Context(), "webex", "c", engine.EdgesSettled{From: group("h"), Relation: engine.Member,
+		Failed: map[engine.Ref]engine.Escrow{user("h-m001"): timeout}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.job().References, (ReferenceCounts{Held: 4, HeldGroups: 2, Rejected: 1, Failed: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 // Lists are paged by their next links, and end.
 func TestPaging(t *testing.T) {
 	b := newBench(t)

@@ -60,6 +60,11 @@ func (a *API) describe(ctx context.Context, j Job) (SynchronizationJob, error) {
 	if v.Queue, err = a.store.QueueSize(ctx, j.ID); err != nil {
 		return v, err
 	}
+	refs, err := a.store.References(ctx, j.ID)
+	if err != nil {
+		return v, err
+	}
+	v.References = ReferenceCounts(refs)
 	managed := 0
 	for _, k := range []engine.Kind{engine.User, engine.Group} {
 		if v.Links[k], err = a.store.CountLinks(ctx, j.ID, k); err != nil {
@@ -80,9 +85,12 @@ func (a *API) describe(ctx context.Context, j Job) (SynchronizationJob, error) {
 	v.Status.SuccessiveFailures, v.Status.EscrowsPruned = int64(control.Failures), control.Pruned
 	v.Status.LastExecution = executionOf(h.last)
 	v.Status.LastSuccessfulExecution, v.Status.LastSuccessfulWithExports = executionOf(h.successful), executionOf(h.exporting)
-	v.Status.Quarantine = quarantineOf(control.Quarantine)
+	v.Status.Quarantine = quarantineOf(control.Quarantine, scheduled(j, a.now()))
 	v.Status.SteadyStateFirstAchieved, v.Status.SteadyStateLastAchieved = control.SteadyFirst.UTC(), control.SteadyLast.UTC()
 	v.Status.Progress = []TaskProgress{}
+	if h.last != nil {
+		v.LastCycle = new(CycleResultOf(*h.last))
+	}
 	if h.running != nil {
 		v.Running = new(CycleResultOf(*h.running))
 		v.Status.Progress = append(v.Status.Progress, progressOf(*h.running, a.now()))
@@ -121,14 +129,28 @@ func progressOf(c engine.Cycle, now time.Time) TaskProgress {
 	}
 }
 
-func quarantineOf(q *engine.Quarantine) *QuarantineInfo {
+// quarantineOf shows a quarantine. next is when the schedule starts a cycle: that is the next attempt of a quarantine that
+// names none of its own, because work goes on while deletions are held.
+func quarantineOf(q *engine.Quarantine, next time.Time) *QuarantineInfo {
 	if q == nil {
 		return nil
 	}
+	if !q.NextAttempt.IsZero() {
+		next = q.NextAttempt
+	}
 	return &QuarantineInfo{
 		CurrentBegan: q.CurrentBegan.UTC(), SeriesBegan: q.SeriesBegan.UTC(), SeriesCount: int64(q.SeriesCount),
-		NextAttempt: q.NextAttempt.UTC(), Reason: q.Reason, Error: taskError(string(q.Code), q.Message),
+		NextAttempt: next.UTC(), Reason: q.Reason, Error: taskError(string(q.Code), q.Message),
 	}
+}
+
+// scheduled is when the schedule of a job starts its next cycle: whole intervals since the epoch, as Temporal counts them.
+func scheduled(j Job, now time.Time) time.Time {
+	every := int64(j.Interval / time.Second)
+	if every <= 0 {
+		return time.Time{}
+	}
+	return time.Unix((now.Unix()/every+1)*every, 0).UTC()
 }
 
 // transient are the codes of failures that pass by themselves, so that nobody can mend them on our side.
@@ -168,7 +190,7 @@ func executionOf(c *engine.Cycle) *TaskExecution {
 	switch c.State {
 	case engine.CycleFailed, engine.CycleQuarantined:
 		t.State = "Failed"
-	case engine.CycleEntryErrors:
+	case engine.CycleEntryErrors, engine.CycleHeld: // not all was done; what is held has no word of its own in Graph
 		t.State = "EntryLevelErrors"
 	default:
 		t.State = "Succeeded"
