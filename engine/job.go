@@ -222,6 +222,7 @@ const (
 	ObjectsExpired     Counter = "escrow.expired"      // failed for 28 days; not retried any more
 	RemovalsHeld       Counter = "memberships.newHeld" // groups whose removals were held and had not been before
 	PlanRefused        Counter = "plan.refused"        // of a saved plan: what would be done now is not what was planned
+	PlanDone           Counter = "plan.done"           // done as planned
 	PlanLeft           Counter = "plan.left"           // not part of the saved plan
 )
 

@@ -185,6 +185,10 @@ type Queue interface {
 	// another source object fails the whole call with [ErrLinkTaken]; the caller asks [Links.LinkedTo] first.
 	Settle(ctx context.Context, j JobID, c CycleID, results []Settled) error
 
+	// Requeue puts ready changes back to be decided: what an earlier cycle planned and did not do is no plan any more.
+	// It returns how many.
+	Requeue(ctx context.Context, j JobID) (int, error)
+
 	// QueueSize counts the changes of a job by state.
 	QueueSize(ctx context.Context, j JobID) (map[ChangeState]int, error)
 
@@ -366,5 +370,7 @@ type Plans interface {
 	PutPlan(ctx context.Context, j JobID, plan string, ops []PlannedOp) error
 	// PlanOf returns the digests of those refs that the plan has.
 	PlanOf(ctx context.Context, j JobID, plan string, refs []Ref) (map[Ref]string, error)
+	// PlanSize returns how many operations a plan has.
+	PlanSize(ctx context.Context, j JobID, plan string) (int, error)
 	DropPlan(ctx context.Context, j JobID, plan string) error
 }

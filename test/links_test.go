@@ -152,8 +152,8 @@ func TestLinkRefused(t *testing.T) {
 
 func is(want error) func(error) bool { return func(err error) bool { return errors.Is(err, want) } }
 
-// TestUnlink removes a link: neither side is touched, nothing happens by itself, and on demand the pair is matched anew
-// (acceptance test 35 of provisioning.md).
+// TestUnlink removes a link: neither side is touched, and on demand the pair is matched anew (acceptance test 35 of
+// provisioning.md).
 func TestUnlink(t *testing.T) {
 	virtually(t, func(t *testing.T) {
 		w := newWorld(t, setting{virtual: true})
@@ -172,8 +172,6 @@ func TestUnlink(t *testing.T) {
 		if l := w.linkOf(c.crew[0]); l.State != engine.LinkNone {
 			t.Errorf("the link is %+v", l)
 		}
-		w.settled()
-		w.quiet()
 		if now := w.mustAccount(c.crew[0]); !cmp.Equal(before, now) {
 			t.Errorf("the account was touched:\n%s", cmp.Diff(before, now))
 		}
@@ -187,6 +185,28 @@ func TestUnlink(t *testing.T) {
 		w.sync()
 		w.inStep()
 		w.quiet()
+	})
+}
+
+// TestUnlinkedLeaver: whose link was removed is not cut loose; the next cycle finds the account again, and the one after
+// that disables it.
+func TestUnlinkedLeaver(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := newWorld(t, setting{virtual: true})
+		c := w.cast()
+		w.sync()
+		if err := w.removeLink(c.solo); err != nil {
+			t.Fatal(err)
+		}
+		w.sync()
+		if l := w.linkOf(c.solo); l.State != engine.Managed || l.MatchedBy != "userName" {
+			t.Fatalf("the link is %+v", l)
+		}
+		w.dir.Unassign(c.solo)
+		w.sync()
+		if w.mustAccount(c.solo).Active {
+			t.Error("a leaver whose link was removed once keeps access")
+		}
 	})
 }
 
@@ -221,11 +241,12 @@ func TestLinkWhileExporting(t *testing.T) {
 		if err := w.removeLink(c.crew[0]); err != nil {
 			t.Errorf("after the cycle: %v", err)
 		}
+		w.sync() // which matches it anew
 		w.quiet()
 	})
 }
 
-// TestUnlinkQueued removes the link of somebody whose change waits: the change stays, and the account that was to be disabled
+// TestUnlinkQueued removes the link of somebody whose change waits: it is evaluated anew, and the account that was to be disabled
 // is not.
 func TestUnlinkQueued(t *testing.T) {
 	virtually(t, func(t *testing.T) {
@@ -243,8 +264,8 @@ func TestUnlinkQueued(t *testing.T) {
 		if err := w.removeLink(c.solo); err != nil {
 			t.Fatal(err)
 		}
-		if w.queue()[engine.ChangeEscrow] != 1 {
-			t.Errorf("the queue is %v", w.queue())
+		if n := w.queue(); n[engine.ChangeEscrow]+n[engine.ChangeQueued] != 1 {
+			t.Errorf("the queue is %v", n)
 		}
 		if _, err := w.store.Retry(t.Context(), "test", nil, w.runner.Now()); err != nil {
 			t.Fatal(err)

@@ -55,10 +55,13 @@ func (a *Activities) Deferred(ctx context.Context, ref CycleRef) (PlanResult, er
 
 // Export works off one batch. It may run more than once: what is settled is skipped.
 func (a *Activities) Export(ctx context.Context, in BatchRef) error {
+	if late(ctx) {
+		return step(cycle.Interrupted())
+	}
 	beat, stop := beating(ctx)
 	defer stop()
 	b := cycle.Batch{Kind: engine.Kind(in.Kind), Stage: in.Stage, From: in.From, To: in.To, Last: in.Last}
-	return step(a.Cycles.Export(ctx, in.Ref.cycle(), b, beat))
+	return paused(ctx, a.Cycles.Export(ctx, in.Ref.cycle(), b, beat))
 }
 
 // Stretches returns the objects with references to export.
@@ -75,10 +78,13 @@ func (a *Activities) Stretches(ctx context.Context, in EdgesInput) (StretchesRes
 
 // ExportEdges writes the references of one run of objects.
 func (a *Activities) ExportEdges(ctx context.Context, in StretchRef) error {
+	if late(ctx) {
+		return step(cycle.Interrupted())
+	}
 	beat, stop := beating(ctx)
 	defer stop()
 	s := cycle.Stretch{Relation: engine.Relation(in.Relation), After: in.After, UpTo: in.UpTo}
-	return step(a.Cycles.ExportEdges(ctx, in.Ref.cycle(), s, beat))
+	return paused(ctx, a.Cycles.ExportEdges(ctx, in.Ref.cycle(), s, beat))
 }
 
 // End closes the cycle.
@@ -135,13 +141,43 @@ func beating(ctx context.Context) (beat cycle.Beat, stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				activity.RecordHeartbeat(ctx, done.Load())
+				activity.RecordHeartbeat(ctx, sign{Done: done.Load(), At: time.Now()})
 			case <-quit:
 				return
 			}
 		}
 	}()
 	return func(n int) { done.Store(int64(n)) }, func() { close(quit) }
+}
+
+// sign is what a heartbeat says: how many objects are done, and when somebody was at work.
+type sign struct {
+	Done int64
+	At   time.Time
+}
+
+// late reports whether nobody has been at work on the cycle for so long that what it planned must not be carried out
+// any more: the step waited for a worker, or the one that had it died and none took over.
+func late(ctx context.Context) bool {
+	info := activity.GetInfo(ctx)
+	last := info.ScheduledTime
+	if info.Attempt > 1 {
+		last = info.StartedTime // nothing is known of the attempt before
+		var s sign
+		if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &s) == nil {
+			last = s.At
+		}
+	}
+	return !last.IsZero() && time.Since(last) > lateAfter
+}
+
+// paused is step for work that goes on where it stood when the other side wants to be left alone for a while: that
+// while is nobody's delay.
+func paused(ctx context.Context, err error) error {
+	if stop, ok := errors.AsType[*cycle.StopError](err); ok && !stop.RetryAt.IsZero() {
+		activity.RecordHeartbeat(ctx, sign{At: stop.RetryAt})
+	}
+	return step(err)
 }
 
 // step turns what a step returned into what Temporal shall do: an error that ends the cycle is not

@@ -14,6 +14,9 @@ const inFlight = 4
 // that worked on it was killed, so it is short; steps beat several times a second.
 const heartbeat = 10 * time.Second
 
+// lateAfter is how long nobody may have worked on a cycle until what it planned is no plan any more.
+const lateAfter = 2 * time.Minute
+
 // brokenStep is the type of the application error with which a step ends a cycle.
 const brokenStep = "CycleBroken"
 
@@ -29,12 +32,17 @@ var longOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: 24 * time.Hour,
 	HeartbeatTimeout:    heartbeat,
 	RetryPolicy:         &retries,
+	// A cycle that is stopped ends when its steps have: what they did until then belongs to it.
+	WaitForCancellation: true,
 }
+
+// nowLimit is how long provisioning now may take.
+const nowLimit = 10 * time.Minute
 
 // nowOptions are for what somebody waits for. A worker that dies is replaced; what one refused is told, not tried
 // again.
 var nowOptions = workflow.ActivityOptions{
-	StartToCloseTimeout: 10 * time.Minute,
+	StartToCloseTimeout: nowLimit,
 	HeartbeatTimeout:    heartbeat,
 	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
 }

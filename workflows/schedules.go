@@ -155,6 +155,26 @@ func (s Starter) Next(ctx context.Context, job string, interval time.Duration) e
 	return nil
 }
 
+// Abandon ends the runs of cycles that nobody works on, because the process that did has ended: they would go on with
+// what was planned then. It is for a server that no other process uses.
+func (s Starter) Abandon(ctx context.Context, jobs []string) error {
+	for _, job := range jobs {
+		d, err := s.Client.ScheduleClient().GetHandle(ctx, s.scheduleID(job)).Describe(ctx)
+		if gone(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("schedule of job %s: %w", job, err)
+		}
+		for _, w := range d.Info.RunningWorkflows {
+			if err := s.Client.TerminateWorkflow(ctx, w.WorkflowID, "", "the process that ran it ended"); err != nil && !gone(err) {
+				return fmt.Errorf("end the run of job %s that was left open: %w", job, err)
+			}
+		}
+	}
+	return nil
+}
+
 // Stop cancels the running cycle of a job; the objects in hand are finished. running is false if there was none.
 func (s Starter) Stop(ctx context.Context, job string) (running bool, err error) {
 	d, err := s.Client.ScheduleClient().GetHandle(ctx, s.scheduleID(job)).Describe(ctx)
@@ -182,6 +202,7 @@ func (s Starter) SetPaused(ctx context.Context, job string, interval time.Durati
 func (s Starter) Provision(ctx context.Context, job, request string) (ProvisionResult, error) {
 	run, err := s.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: s.TaskQueue + ":provision:" + job + ":" + request, TaskQueue: s.TaskQueue,
+		WorkflowExecutionTimeout: nowLimit, // nobody waits any longer, and it is not to happen some day
 	}, ProvisionNow, ProvisionInput{Job: job, Request: request})
 	if err != nil {
 		return ProvisionResult{}, fmt.Errorf("provision on demand: %w", err)

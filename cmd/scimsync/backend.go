@@ -307,7 +307,7 @@ func (b *backend) settleCycle(ctx context.Context, j engine.JobID) error {
 			return nil
 		}
 		if err == nil && !b.serving {
-			return refusal("OperationInProgress", "a cycle of job %s is open; let it end first with `scimsync run --once --job %s`, or ask the service that runs it with --server", j, j)
+			return b.closeCycle(ctx, j)
 		}
 		select {
 		case <-ctx.Done():
@@ -315,6 +315,15 @@ func (b *backend) settleCycle(ctx context.Context, j engine.JobID) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// closeCycle closes a cycle that an earlier process left open. With the embedded Temporal server to ourselves nobody
+// else can be working on it.
+func (b *backend) closeCycle(ctx context.Context, j engine.JobID) error {
+	if b.file.Temporal.Address != "" {
+		return refusal("OperationInProgress", "a cycle of job %s is open, perhaps on another worker; ask the service that runs it with --server, or stop it there first", j)
+	}
+	return b.temporal(ctx) // which refuses while another process has it, and closes what was left open
 }
 
 // force approves everything that is held at this moment (ForceDeletes).

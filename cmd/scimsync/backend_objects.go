@@ -26,7 +26,7 @@ func (b *backend) Plan(ctx context.Context, by web.Caller, j engine.JobID) (engi
 	if err != nil {
 		return engine.Cycle{}, nil, err
 	}
-	p, err := dryRun(ctx, b.store, job)
+	p, err := dryRun(ctx, b.store, job, false)
 	if err != nil {
 		return engine.Cycle{}, nil, err
 	}

@@ -48,7 +48,7 @@ would do to everybody.`,
 					return refuse("--schema %s is rejected; see all findings with `scimsync schema import %s`: %w", schema, schema, err)
 				}
 			}
-			p, err := plan(cmd.Context(), f, j, string(text))
+			p, err := plan(cmd.Context(), f, j, string(text), save != "")
 			if err != nil {
 				return err
 			}
@@ -90,9 +90,9 @@ func (p planned) result() web.PlanResult {
 	return out
 }
 
-// plan makes the plan of a job, with a schema in place of its mapping if one is given. A job that never ran knows
-// nothing; asking for a plan does not make a store for it.
-func plan(ctx context.Context, f *config.File, j config.Job, schema string) (p planned, err error) {
+// plan makes the plan of a job, with a schema in place of its mapping if one is given; careful, it also reads what the
+// target has of each object. A job that never ran knows nothing; asking for a plan does not make a store for it.
+func plan(ctx context.Context, f *config.File, j config.Job, schema string, careful bool) (p planned, err error) {
 	var real *store.Store
 	if hasStore(f) {
 		if real, err = store.Open(ctx, f.Store.URL, f.DataDir); err != nil {
@@ -109,12 +109,12 @@ func plan(ctx context.Context, f *config.File, j config.Job, schema string) (p p
 	if err != nil {
 		return p, err
 	}
-	return dryRun(ctx, real, job)
+	return dryRun(ctx, real, job, careful)
 }
 
 // dryRun runs a whole cycle on a copy of the job's state, against a target that is only read. real is nil for a job
 // that never ran.
-func dryRun(ctx context.Context, real *store.Store, job *cycle.Job) (p planned, err error) {
+func dryRun(ctx context.Context, real *store.Store, job *cycle.Job, careful bool) (p planned, err error) {
 	dir, err := os.MkdirTemp("", "scimsync-plan-")
 	if err != nil {
 		return p, err
@@ -140,6 +140,7 @@ func dryRun(ctx context.Context, real *store.Store, job *cycle.Job) (p planned, 
 	}
 	job.Target = cycle.DryTarget{Target: job.Target}
 	runner := cycle.New(scratch, map[engine.JobID]*cycle.Job{job.ID: job}, zap.NewNop())
+	runner.Careful = careful
 	p.fingerprint = cycle.Fingerprint(&job.Job)
 	var mu sync.Mutex
 	runner.Record = func(op engine.PlannedOp) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scimsync/scimsync/cmd/scimsync/web"
 	"github.com/scimsync/scimsync/engine"
+	"github.com/scimsync/scimsync/engine/cycle"
 )
 
 // exitOf is the exit code of a run: the gravest of its cycles.
@@ -17,9 +18,12 @@ func exitOf(cycles []engine.Cycle) int {
 	for _, c := range cycles {
 		switch c.State {
 		case engine.CycleFailed:
-			if c.ErrorCode == "internal" || c.ErrorCode == "stopped" {
+			switch c.ErrorCode {
+			case "internal":
 				code = max(code, exitInternal)
-			} else {
+			case "stopped", cycle.CodeInterrupted: // by somebody; the rest waits for the next one
+				code = max(code, exitFailed)
+			default:
 				code = max(code, exitConnection)
 			}
 		case engine.CycleQuarantined, engine.CycleHeld:

@@ -57,6 +57,9 @@ that was saved with plan --save, and refuses what has changed since.`,
 				return s.serve(cmd.Context(), c)
 			}
 			run := s.asked
+			if len(jobs) == 0 {
+				run = s.unlessPaused
+			}
 			if planned != "" {
 				run = func(ctx context.Context, c *console, j config.Job) (engine.Cycle, error) {
 					return s.apply(ctx, c, p, j)
@@ -81,7 +84,9 @@ func (s *service) once(ctx context.Context, c *console, jobs []config.Job, run f
 		done, err := run(ctx, c, j)
 		if not, ok := errors.AsType[*cycle.NotNowError](err); ok {
 			fmt.Fprintln(c.err, not)
-			code = exitHeld
+			if not.State != engine.StatusPaused { // who paused it knows
+				code = exitHeld
+			}
 			continue
 		}
 		if err != nil {
@@ -113,6 +118,19 @@ func (s *service) asked(ctx context.Context, c *console, j config.Job) (engine.C
 		return engine.Cycle{}, err
 	}
 	return s.sync(ctx, c, j)
+}
+
+// unlessPaused is asked for a job that nobody named: one that somebody paused is passed over.
+func (s *service) unlessPaused(ctx context.Context, c *console, j config.Job) (engine.Cycle, error) {
+	control, err := s.store.Control(ctx, engine.JobID(j.ID))
+	if err != nil {
+		return engine.Cycle{}, err
+	}
+	if control.Paused {
+		return engine.Cycle{}, &cycle.NotNowError{Job: engine.JobID(j.ID), State: engine.StatusPaused,
+			Message: fmt.Sprintf("paused; go on with `scimsync job start %s`, or run this one cycle with --job %s", j.ID, j.ID)}
+	}
+	return s.asked(ctx, c, j)
 }
 
 // sync runs one cycle of a job, or follows the one that is under way, and shows its progress.

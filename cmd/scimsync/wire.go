@@ -43,6 +43,8 @@ type service struct {
 	client  client.Client
 	worker  worker.Worker
 	starter workflows.Starter
+	// stopWork tells the steps at work to end.
+	stopWork context.CancelFunc
 }
 
 // loadConfig reads the configuration file, the blocks of the connectors included, and says what is
@@ -125,8 +127,23 @@ func (s *service) temporal(ctx context.Context) error {
 	return s.work()
 }
 
-// work starts the worker.
+// work starts the worker. What an earlier process left open with the embedded server is not gone on with: the source, the
+// configuration and people's verdicts may be others by now.
 func (s *service) work() error {
+	if s.server != nil {
+		var jobs []string
+		for _, j := range s.file.Jobs {
+			jobs = append(jobs, j.ID)
+		}
+		if err := s.starter.Abandon(context.Background(), jobs); err != nil {
+			return err
+		}
+		for _, j := range jobs {
+			if err := s.runner.Abandon(context.Background(), engine.JobID(j)); err != nil {
+				return err
+			}
+		}
+	}
 	if err := s.worker.Start(); err != nil {
 		return fmt.Errorf("start the worker: %w", err)
 	}
@@ -156,12 +173,16 @@ func (s *service) connect(ctx context.Context) error {
 		return &exitError{exitConnection, fmt.Errorf("temporal.address %s: %w; check the address, the namespace and the credentials", o.HostPort, err)}
 	}
 	s.starter = workflows.Starter{Client: s.client, TaskQueue: s.file.Temporal.TaskQueue}
+	activities, stop := context.WithCancel(context.Background())
+	s.stopWork = stop
 	// The SDK would read and hash the whole binary to name it, a quarter of a second of every start.
 	b := thisBuild()
 	worker.SetBinaryChecksum(b.Version + " " + b.Commit)
 	s.worker = worker.New(s.client, s.file.Temporal.TaskQueue, worker.Options{
-		WorkerStopTimeout:           5 * time.Second,
-		DisableRegistrationAliasing: true,
+		WorkerStopTimeout:            5 * time.Second,
+		DisableRegistrationAliasing:  true,
+		MaxHeartbeatThrottleInterval: time.Second, // a step learns with a heartbeat that it was stopped
+		BackgroundActivityContext:    activities,
 	})
 	workflows.Register(s.worker, &workflows.Activities{Cycles: s.runner})
 	return nil
@@ -201,6 +222,7 @@ func secure(o *client.Options, t config.Temporal) error {
 func (s *service) close() error {
 	var errs []error
 	if s.worker != nil {
+		s.stopWork() // steps end with the objects in hand
 		s.worker.Stop()
 	}
 	if s.client != nil {

@@ -41,10 +41,11 @@ type Runner struct {
 	// limiter decides how many requests are really in flight.
 	Concurrency int
 
-	claims   claims   // target objects being linked right now, see match.go
-	tally    tally    // numbers on their way to the store, see tally.go
-	wishes   wishes   // objects wanted on demand, see wishes.go
-	licences licences // accounts refused for want of a licence, see licences.go
+	claims    claims    // target objects being linked right now, see match.go
+	tally     tally     // numbers on their way to the store, see tally.go
+	wishes    wishes    // objects wanted on demand, see wishes.go
+	newcomers newcomers // matching values of objects being made, see newcomers.go
+	licences  licences  // accounts refused for want of a licence, see licences.go
 
 	// Rebuild makes a job anew with the schema given in place of its mapping, "" for none. Nil: jobs never change.
 	Rebuild func(j engine.JobID, schema string) (*Job, error)
@@ -52,6 +53,9 @@ type Runner struct {
 
 	// Record is told every operation and reference that a dry run would carry out, to be saved as a plan.
 	Record func(engine.PlannedOp)
+	// Careful reads every linked target object before something is written to it: for plans that are saved and
+	// applied, which are to notice what changed at the target meanwhile.
+	Careful bool
 }
 
 // New returns a Runner with the defaults of production.
@@ -107,16 +111,17 @@ func (r *Runner) Run(ctx context.Context, id engine.JobID, cycle engine.CycleID,
 	return r.End(context.WithoutCancel(ctx), c, err)
 }
 
-// Begin opens a cycle of the job, or goes on with the one that a crash left open. It is an initial
-// one if the job never completed one, or if what decides about objects is not what all cycles since the
-// last complete one ran with; then everything is read and evaluated anew while links stay
-// (provisioning.md section 5). A [*NotNowError] says that none begins.
+// Begin opens a cycle of the job. Taken again for the same cycle it goes on with it; one that an earlier process
+// left open is closed, and what that had planned and not done is decided anew: the source, the configuration and
+// people's verdicts may be others by now. A cycle is an initial one if the job never completed one, or if what decides
+// about objects is not what all cycles since the last complete one ran with; then everything is read and evaluated
+// anew while links stay (provisioning.md section 5). A [*NotNowError] says that none begins.
 func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleID) (engine.Cycle, error) {
 	job, err := r.newest(ctx, id)
 	if err != nil {
 		return engine.Cycle{}, err
 	}
-	plan, err := r.mayBegin(ctx, id)
+	plan, err := r.mayBegin(ctx, id, cycle)
 	if err != nil {
 		return engine.Cycle{}, err
 	}
@@ -128,7 +133,7 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 	if !state.InitialDone || ranOtherwise(state, job) {
 		kind = engine.Initial
 	}
-	c, err := r.Store.BeginCycle(ctx, engine.Cycle{
+	c, err := r.begin(ctx, engine.Cycle{
 		ID: cycle, Job: id, Kind: kind, State: engine.CycleRunning, Phase: engine.PhaseImport, StartedAt: r.Now().UTC(), Plan: plan,
 	})
 	if err != nil {
@@ -143,14 +148,66 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 	// What a connector counted before this cycle, a connection test for example, is not part of it.
 	job.Source.TakeRequests()
 	job.Target.TakeRequests()
-	r.log(c).Info("cycle begins", zap.String("kind", string(c.Kind)), zap.Bool("resumed", c.ID != cycle))
+	r.log(c).Info("cycle begins", zap.String("kind", string(c.Kind)))
 	return c, nil
 }
 
-// mayBegin asks the gate, unless a cycle is open: that one goes on to its end.
-func (r *Runner) mayBegin(ctx context.Context, id engine.JobID) (plan string, err error) {
+// begin opens a cycle, after closing one that somebody else left open.
+func (r *Runner) begin(ctx context.Context, fresh engine.Cycle) (engine.Cycle, error) {
+	last, err := r.Store.LastCycles(ctx, fresh.Job, 1)
+	if err != nil {
+		return fresh, err
+	}
+	if len(last) > 0 && last[0].State == engine.CycleRunning && last[0].ID != fresh.ID {
+		if err := r.Abandon(ctx, fresh.Job); err != nil {
+			return fresh, err
+		}
+		last[0].State, last[0].ErrorCode = engine.CycleFailed, CodeInterrupted
+	}
+	// What the interrupted cycle found out about the target before its first write is as good as it was: what it
+	// made since is linked, or marked to be searched for.
+	if len(last) > 0 && last[0].ErrorCode == CodeInterrupted && fresh.StartedAt.Sub(last[0].StartedAt) < surveyKept {
+		fresh.Survey = last[0].Survey
+	}
+	c, err := r.Store.BeginCycle(ctx, fresh)
+	if err != nil || c.Phase != engine.PhaseImport {
+		return c, err
+	}
+	n, err := r.Store.Requeue(ctx, fresh.Job)
+	if err == nil && n > 0 {
+		r.log(c).Info("what an earlier cycle planned and did not do is decided anew", zap.Int("count", n))
+	}
+	return c, err
+}
+
+// surveyKept is for how long a survey is believed that an interrupted cycle made.
+const surveyKept = time.Hour
+
+// Abandon closes the cycle that a job has open although nobody works on it.
+func (r *Runner) Abandon(ctx context.Context, id engine.JobID) error {
 	last, err := r.Store.LastCycles(ctx, id, 1)
-	if err != nil || len(last) > 0 && last[0].State == engine.CycleRunning {
+	if err != nil || len(last) == 0 || last[0].State != engine.CycleRunning {
+		return err
+	}
+	c, err := r.Store.EndCycle(ctx, id, last[0].ID, engine.CycleFailed, CodeInterrupted, interrupted, r.Now().UTC())
+	if err == nil {
+		r.log(c).Warn("a cycle that nobody worked on was closed")
+	}
+	return err
+}
+
+// CodeInterrupted is the code of a cycle that was closed because the process that ran it ended.
+const CodeInterrupted = "interrupted"
+
+const interrupted = "the process that ran it ended; what it had not done by then is decided anew by the next cycle"
+
+// Interrupted is the error of a step that comes so late that what was planned is no plan any more.
+func Interrupted() error { return &StopError{Code: CodeInterrupted, Message: interrupted} }
+
+// mayBegin asks the gate, unless the cycle itself is open already.
+func (r *Runner) mayBegin(ctx context.Context, id engine.JobID, cycle engine.CycleID) (plan string, err error) {
+	last, err := r.Store.LastCycles(ctx, id, 1)
+	if err != nil || len(last) > 0 && last[0].State == engine.CycleRunning && last[0].ID == cycle {
 		return "", err
 	}
 	return r.gate(ctx, id)
@@ -212,6 +269,7 @@ func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.C
 	}
 	defer r.tally.forget(c.ID)
 	defer r.licences.forget(c.ID)
+	defer r.newcomers.forget(c.ID)
 	if err := r.countHeld(ctx, c, e.held); err != nil {
 		return c, err
 	}
@@ -221,7 +279,7 @@ func (r *Runner) End(ctx context.Context, c engine.Cycle, broke error) (engine.C
 	}
 	r.log(c).Info("cycle ended", zap.String("state", string(ended.State)), zap.String("code", ended.ErrorCode),
 		zap.Duration("duration", ended.EndedAt.Sub(ended.StartedAt)))
-	if e.code == "stopped" { // by somebody: it says nothing about the job
+	if e.code == "stopped" || e.code == CodeInterrupted { // it says nothing about the job
 		return ended, nil
 	}
 	return ended, r.conclude(ctx, ended, e)

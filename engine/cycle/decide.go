@@ -43,6 +43,7 @@ func (r *Runner) Decide(ctx context.Context, c engine.Cycle, beat Beat) (Plan, e
 		return Plan{}, err
 	}
 	d := &decider{Runner: r, evaluator: r.evaluator(job, state), cycle: c, beat: beat}
+	d.evaluator.doubt = d.evaluator.doubt || c.Plan != ""
 	for _, k := range kinds(job) {
 		if err := d.all(ctx, k); err != nil {
 			return Plan{}, err
@@ -170,6 +171,9 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 		default:
 			settled = append(settled, d.unwritten(d.cycle, q, f, op))
 		}
+	}
+	if err := d.dropped(ctx, settled); err != nil {
+		return err
 	}
 	if err := d.Store.Settle(ctx, d.job.ID, d.cycle.ID, settled); err != nil {
 		return err

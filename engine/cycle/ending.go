@@ -71,9 +71,8 @@ func (r *Runner) ending(ctx context.Context, job *Job, c engine.Cycle, broke err
 		e.code = string(engine.CodeRemovalsHeld)
 		e.message = fmt.Sprintf("the membership removals of %d groups are held; see them with `scimsync job deletions %s list` and decide with approve or reject", e.held.Removals, c.Job)
 	}
-	if n[engine.PlanRefused] > 0 && e.quarantine == "" {
-		e.state, e.code = engine.CycleEntryErrors, string(engine.ChangedSincePlan)
-		e.message = fmt.Sprintf("%d operations of the plan were refused because something changed since it was made; they wait for a new plan or the next cycle", n[engine.PlanRefused])
+	if err := r.againstPlan(ctx, now, &e); err != nil {
+		return e, err
 	}
 	// A cycle that keeps to a saved plan leaves the rest undone, and so is no complete one.
 	e.whole = !suspect && c.Plan == ""
@@ -85,6 +84,25 @@ func (r *Runner) ending(ctx context.Context, job *Job, c engine.Cycle, broke err
 		e.steady = sizes[engine.ChangeQueued]+sizes[engine.ChangeReady]+sizes[engine.ChangeEscrow]+sizes[engine.ChangeHeld] == 0
 	}
 	return e, nil
+}
+
+// againstPlan says of a cycle that keeps to a saved plan how much of that was not done.
+func (r *Runner) againstPlan(ctx context.Context, c engine.Cycle, e *ending) error {
+	if c.Plan == "" || e.quarantine != "" {
+		return nil
+	}
+	size, err := r.Store.PlanSize(ctx, c.Job, c.Plan)
+	if err != nil {
+		return err
+	}
+	left := size - c.Counts[engine.PlanDone]
+	if left <= 0 {
+		return nil
+	}
+	e.state, e.code = engine.CycleEntryErrors, string(engine.ChangedSincePlan)
+	e.message = fmt.Sprintf("%d of the %d operations of the plan were not done because something changed since it was made; what is still to be done waits for a new plan or the next cycle. See `scimsync logs %s --cycle %s`",
+		left, size, c.Job, c.ID)
+	return nil
 }
 
 // broken is the ending of a cycle that was broken off.
@@ -121,7 +139,7 @@ func (r *Runner) thresholds(ctx context.Context, job *Job, c engine.Cycle, e *en
 	}
 	failures := sizes[engine.ChangeEscrow]
 	references := c.Counts[engine.MembershipsFailed]
-	if failures+references == 0 {
+	if e.failed == 0 { // what failed before says nothing about this cycle
 		return nil
 	}
 	successes, inScope := 0, failures
@@ -158,23 +176,27 @@ func (r *Runner) thresholds(ctx context.Context, job *Job, c engine.Cycle, e *en
 func heldWords(job *Job, h HeldNow) (code, message string) {
 	var what []string
 	if n := h.Undecided[engine.User]; n > 0 {
-		what = append(what, fmt.Sprintf("%d users", n))
+		what = append(what, count(n, "user"))
 	}
 	if n := h.Undecided[engine.Group]; n > 0 {
-		what = append(what, fmt.Sprintf("%d groups", n))
+		what = append(what, count(n, "group"))
 	}
-	s := "disables and deletes of " + strings.Join(what, " and ") + " are held: "
 	code = string(engine.CodeTooManyDeletes)
+	if h.Causes[engine.HoldMissing]+h.Causes[engine.HoldLapsed] > 0 {
+		code = string(engine.CodeSourceSuspect)
+	}
+	return code, fmt.Sprintf("disables and deletes of %s are held: %s. Nobody lost anything; creates and updates went on. See them with `scimsync job deletions %[3]s list`; if they are right, "+
+		"`scimsync job deletions %[3]s approve --comment \"…\"`; if not, mend the cause at the source, and those who are entitled again leave the list", strings.Join(what, " and "), heldCause(h), job.ID)
+}
+
+// heldCause says why deletions are held.
+func heldCause(h HeldNow) string {
 	switch {
 	case h.Causes[engine.HoldMissing] > 0:
-		code = string(engine.CodeSourceSuspect)
-		s += "the directory left out most of what it had before, which looks like an answer cut short"
+		return "the directory left out most of what it had before, which looks like an answer cut short"
 	case h.Causes[engine.HoldLapsed] > 0:
-		code = string(engine.CodeSourceSuspect)
-		s += "according to the directory nearly everybody is no longer assigned, which looks like an answer cut short"
+		return "according to the directory nearly everybody is no longer assigned, which looks like an answer cut short"
 	default:
-		s += fmt.Sprintf("a cycle carries out at most %d without approval", h.Limit)
+		return fmt.Sprintf("a cycle carries out at most %d without approval", h.Limit)
 	}
-	return code, s + fmt.Sprintf(". Nobody lost anything; creates and updates went on. See them with `scimsync job deletions %[1]s list`; if they are right, "+
-		"`scimsync job deletions %[1]s approve --comment \"…\"`; if not, mend the cause at the source, and those who are entitled again leave the list", job.ID)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/scimsync/scimsync/engine"
@@ -45,6 +46,7 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 		return err
 	}
 	x := &exporter{Runner: r, evaluator: r.evaluator(job, state), cycle: c, batch: b}
+	x.evaluator.doubt = x.evaluator.doubt || c.Plan != ""
 	queued, err := x.take(ctx)
 	if err != nil || len(queued) == 0 {
 		return err
@@ -59,7 +61,7 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 	}
 	for {
 		off, err := x.run(ctx, queued, beat)
-		if cerr := r.count(context.WithoutCancel(ctx), job, c, nil); cerr != nil {
+		if cerr := r.count(context.WithoutCancel(ctx), job, c, engine.Counts{engine.PlanDone: int(x.planned.Swap(0))}); cerr != nil {
 			return errors.Join(err, cerr)
 		}
 		switch {
@@ -122,6 +124,8 @@ type exporter struct {
 	survey engine.Survey
 	leased time.Time             // when the batch was last reserved
 	plan   map[engine.Ref]string // of a saved plan: the digests of what may be done; nil without one
+	// planned counts what was done as the saved plan has it.
+	planned atomic.Int64
 }
 
 // batchLease is how long a batch is reserved, and renewAfter how soon the reservation is renewed: whoever
@@ -179,27 +183,29 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 	var off []putOff
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	hand, done := inHand(ctx)
+	defer done()
 
 	var workers sync.WaitGroup
 	for range min(x.Concurrency, len(queued)) {
 		workers.Go(func() {
 			for q := range work {
 				if x.wishes.wanted(x.job.ID, q.Ref) {
-					if err := x.free(ctx, []engine.Queued{q}); err != nil {
+					if err := x.free(hand, []engine.Queued{q}); err != nil {
 						cancel(err)
 					}
 					continue
 				}
-				s, err := x.one(ctx, q)
+				s, err := x.one(hand, q)
 				switch {
 				case errors.Is(err, errUndecided):
-					if err := x.leave(ctx, s); err != nil {
+					if err := x.leave(hand, s); err != nil {
 						cancel(err)
 					}
 				case errors.Is(err, errPutOff):
 					x.claims.release(x.job.ID, []engine.Settled{s})
 					if !x.batch.Last { // it is not come back to in this batch
-						if err := x.free(ctx, []engine.Queued{q}); err != nil {
+						if err := x.free(hand, []engine.Queued{q}); err != nil {
 							cancel(err)
 						}
 					}
@@ -233,6 +239,26 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 		}
 	}
 	return off, errors.Join(err, context.Cause(ctx))
+}
+
+// handTime is how long an object that was begun may take once its cycle is to end.
+const handTime = 4 * time.Second
+
+// inHand returns a context for the objects in hand: it outlives ctx a little, so that what was begun is finished and
+// recorded.
+func inHand(ctx context.Context) (hand context.Context, done func()) {
+	hand, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	var late atomic.Pointer[time.Timer]
+	stop := context.AfterFunc(ctx, func() {
+		late.Store(time.AfterFunc(handTime, func() { cancel(context.Cause(ctx)) }))
+	})
+	return hand, func() {
+		stop()
+		if t := late.Load(); t != nil {
+			t.Stop()
+		}
+		cancel(nil)
+	}
 }
 
 // leave puts a change back to be decided by the next cycle, with the row that says why if there is one.

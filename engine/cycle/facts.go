@@ -20,7 +20,7 @@ type evaluator struct {
 // evaluator returns the evaluator of a cycle. When the mapping is not the one that exported last, the stored
 // values do not tell what the target holds at newly mapped paths: linked objects are read.
 func (r *Runner) evaluator(job *Job, state engine.JobState) *evaluator {
-	return &evaluator{job: job, now: r.Now(), doubt: ranOtherwise(state, job)}
+	return &evaluator{job: job, now: r.Now(), doubt: r.Careful || ranOtherwise(state, job)}
 }
 
 func (e *evaluator) mapping(k engine.Kind) *mapping.Object {

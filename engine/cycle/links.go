@@ -159,7 +159,9 @@ func (r *Runner) RemoveLink(ctx context.Context, id engine.JobID, ref engine.Ref
 	if err := r.Store.Settle(ctx, id, "", []engine.Settled{{Ref: ref, Unlink: true}}); err != nil {
 		return fmt.Errorf("remove the link of %s: %w", ref.ID, err)
 	}
-	return nil
+	// Who is entitled must not be cut loose: the next cycle matches the object anew, so that it is known who is to be
+	// disabled some day.
+	return r.Store.Enqueue(ctx, id, []engine.Ref{ref})
 }
 
 // changeOf reads the change of an object, in whatever state, if there is one.

@@ -3,6 +3,7 @@ package cycle
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/scimsync/scimsync/engine"
@@ -51,7 +52,8 @@ func (x *exporter) look(ctx context.Context, q engine.Queued, f *decide.Facts) e
 		f.Target = decide.Target{State: decide.Found, Resource: res}
 		return nil
 	}
-	if x.survey == engine.SurveyEmpty && !q.VerifyFirst {
+	twin := x.twin(q, f)
+	if x.survey == engine.SurveyEmpty && !q.VerifyFirst && !twin {
 		f.Target = decide.Target{State: decide.Absent}
 		return nil
 	}
@@ -59,10 +61,24 @@ func (x *exporter) look(ctx context.Context, q engine.Queued, f *decide.Facts) e
 	if err != nil {
 		return err
 	}
+	if len(found) == 0 && twin && !x.batch.Last { // its twin may be about to be made; at the end it is known
+		f.Target = decide.Target{State: decide.Taken}
+		return nil
+	}
 	if err := x.found(ctx, q, f, found, by.String()); err != errDecideAgain {
 		return err
 	}
 	return nil
+}
+
+// twin reports whether another object of this cycle wants to be found by the same value.
+func (x *exporter) twin(q engine.Queued, f *decide.Facts) bool {
+	by := f.Desired.Matching()
+	if len(by) == 0 || x.batch.Stage == 0 { // single objects are claimed by who provisions them
+		return false
+	}
+	value, ok := by[0].Value.(string)
+	return ok && x.newcomers.another(x.cycle.ID, q.Ref, strings.ToLower(value))
 }
 
 // found adds matches to the facts. A match that is linked to another source object is taken, also

@@ -21,11 +21,13 @@ func quarantineNotice(j engine.JobID, q *engine.Quarantine, h HeldNow) engine.No
 		return n
 	}
 	users, groups := h.Undecided[engine.User], h.Undecided[engine.Group]
-	n.Kind, n.Key = engine.NoticeDeletions, fmt.Sprintf("deletions:%d", q.CurrentBegan.UnixMicro())
+	// The list is the same as long as somebody is on it who was from its beginning, whatever becomes of the quarantine.
+	n.Kind, n.Key = engine.NoticeDeletions, fmt.Sprintf("deletions:%d", h.Since.UnixMicro())
 	n.Subject = fmt.Sprintf("job %s holds %d deletions for approval", j, users+groups)
-	n.Text = fmt.Sprintf("%s.\n\nWho it is about:   scimsync job deletions %[2]s list\nIf it is right:    scimsync job deletions %[2]s approve --comment \"…\"\n"+
+	n.Text = fmt.Sprintf("Disables and deletes of %s and %s are held: %s. Nobody lost anything; creates and updates went on.\n\n"+
+		"Who it is about:   scimsync job deletions %[4]s list\nIf it is right:    scimsync job deletions %[4]s approve --comment \"…\"\n"+
 		"If it is not:      mend the cause at the source; who is entitled again leaves the list by itself.\n"+
-		"To keep them all:  scimsync job deletions %[2]s reject --comment \"…\"\n", q.Message, j)
+		"To keep them all:  scimsync job deletions %[4]s reject --comment \"…\"\n", count(users, "user"), count(groups, "group"), heldCause(h), j)
 	n.Facts = map[string]any{"reason": q.Reason, "code": q.Code, "users": users, "groups": groups, "limit": h.Limit}
 	return n
 }
@@ -104,4 +106,12 @@ func worksNotice(j engine.JobID, was engine.Control) engine.Notice {
 		Text:    fmt.Sprintf("Its cycles had broken off since %s; the last one went through.\n", was.FailingSince.UTC().Format("2006-01-02 15:04 UTC")),
 		Facts:   map[string]any{"since": was.FailingSince},
 	}
+}
+
+// count is a number of things in words.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

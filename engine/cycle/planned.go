@@ -81,7 +81,11 @@ func (x *exporter) asPlanned(q engine.Queued, op engine.Operation) (engine.Settl
 	if x.Record != nil {
 		x.Record(engine.PlannedOp{Ref: q.Ref, Digest: d})
 	}
-	if x.cycle.Plan == "" || x.plan[q.Ref] == d {
+	if x.cycle.Plan == "" {
+		return s, nil
+	}
+	if x.plan[q.Ref] == d {
+		x.planned.Add(1)
 		return s, nil
 	}
 	op.Detail = fmt.Sprintf("planned otherwise; now it would be %s (%s)", op.Action, op.Reason)
@@ -113,6 +117,35 @@ func (d *decider) keepToPlan(ctx context.Context, planned []engine.Planned) ([]e
 	return kept, d.note(ctx, d.job, d.cycle, engine.Counts{engine.PlanLeft: len(refs) - len(kept)})
 }
 
+// dropped refuses what the saved plan wants to be done to objects that need nothing now, or must not have it: what
+// was planned does not happen, and somebody has to hear of it.
+func (d *decider) dropped(ctx context.Context, settled []engine.Settled) error {
+	if d.cycle.Plan == "" || len(settled) == 0 {
+		return nil
+	}
+	refs := make([]engine.Ref, len(settled))
+	for i, s := range settled {
+		refs[i] = s.Ref
+	}
+	have, err := d.Store.PlanOf(ctx, d.job.ID, d.cycle.Plan, refs)
+	if err != nil || len(have) == 0 {
+		return err
+	}
+	n := 0
+	for i := range settled {
+		s := &settled[i]
+		if _, planned := have[s.Ref]; !planned || s.Log == nil {
+			continue
+		}
+		row := *s.Log
+		row.Detail = fmt.Sprintf("planned otherwise; now it is %s (%s)", row.Action, row.Reason)
+		row.Action, row.Status, row.Reason = engine.Skip, engine.StatusSkipped, engine.ChangedSincePlan
+		s.Log = &row
+		n++
+	}
+	return d.note(ctx, d.job, d.cycle, engine.Counts{engine.PlanRefused: n})
+}
+
 // plannedEdges leaves out references that the saved plan does not have, and records those of a dry run.
 func (r *Runner) plannedEdges(ctx context.Context, job *Job, c engine.Cycle, from engine.Ref, rel engine.Relation, waiting []engine.Membership) ([]engine.Membership, error) {
 	if r.Record != nil {
@@ -137,5 +170,5 @@ func (r *Runner) plannedEdges(ctx context.Context, job *Job, c engine.Cycle, fro
 			kept = append(kept, m)
 		}
 	}
-	return kept, r.note(ctx, job, c, engine.Counts{engine.PlanLeft: len(refs) - len(kept)})
+	return kept, r.note(ctx, job, c, engine.Counts{engine.PlanLeft: len(refs) - len(kept), engine.PlanDone: len(kept)})
 }

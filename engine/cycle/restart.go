@@ -70,9 +70,19 @@ func (r *Runner) Restart(ctx context.Context, id engine.JobID, what Reset) error
 }
 
 // Start lets a job run again: whatever paused or disabled it, or kept it in quarantine, is over. Deletions that wait
-// for approval go on waiting.
+// for approval go on waiting. When it was failing objects that led to the quarantine, they are tried again at once:
+// whoever starts the job has mended the cause.
 func (r *Runner) Start(ctx context.Context, id engine.JobID) error {
-	_, err := r.Store.UpdateControl(ctx, id, func(c *engine.Control) error {
+	was, err := r.Store.Control(ctx, id)
+	if err != nil {
+		return err
+	}
+	if q := was.Quarantine; q != nil && slices.Contains(byFailures, q.Reason) {
+		if _, err := r.Store.Retry(ctx, id, nil, r.Now().UTC()); err != nil {
+			return err
+		}
+	}
+	_, err = r.Store.UpdateControl(ctx, id, func(c *engine.Control) error {
 		c.Paused, c.Disabled, c.Failures, c.Pruned = false, false, 0, false
 		if c.Quarantine != nil && c.Quarantine.Reason != engine.QuarantineDeletes {
 			c.Quarantine = nil
@@ -81,6 +91,9 @@ func (r *Runner) Start(ctx context.Context, id engine.JobID) error {
 	})
 	return err
 }
+
+// byFailures are the reasons of a quarantine that failing objects lead to.
+var byFailures = []engine.QuarantineReason{engine.QuarantineProportion, engine.QuarantineBase, engine.QuarantineTotal}
 
 // Pause keeps a job from starting cycles by itself. A running one goes on to its end.
 func (r *Runner) Pause(ctx context.Context, id engine.JobID) error {

@@ -143,11 +143,11 @@ func conclusion(f Facts) string {
 		return "Conclusion: in scope and entitled; it is provisioned."
 	}
 	s := "Conclusion: not provisioned, because " + why + "."
-	if f.Link != nil && f.Link.State == engine.Released {
+	if letGo(f) {
 		s += " Its account was released earlier and is not managed any more."
 	}
 	if f.Link != nil && !f.Link.DeleteAt.IsZero() {
-		s += " Its account waits to be deleted at " + f.Link.DeleteAt.UTC().Format("2006-01-02 15:04 UTC") + "."
+		s += " Its account waits to be deleted at " + stamp(f.Link.DeleteAt) + "."
 	}
 	return s
 }

@@ -129,7 +129,10 @@ func (t *teller) scoped() {
 	case engine.FilteredOut:
 		text, assigned, entitled, inFilter = "is not in scope: it does not pass the scoping filter.", yes, yes, no
 	case engine.InactiveInSource:
-		text, active, assigned, entitled, inFilter = "is not in scope: its sign-in is blocked at the source.", no, yes, yes, yes
+		text, active = "is not in scope: its sign-in is blocked at the source.", no
+		if !strings.HasPrefix(t.row.Detail, outToo) {
+			assigned, entitled, inFilter = yes, yes, yes
+		}
 	case engine.Excluded:
 		text = "is left alone: an input or category filter excludes it."
 	case engine.MappingDisabled:
@@ -141,7 +144,7 @@ func (t *teller) scoped() {
 	}
 	filter := ""
 	if t.row.Reason == engine.FilteredOut {
-		filter = t.row.Detail
+		filter = filterOf(t.row.Detail)
 	}
 	t.step(engine.StepScoping, "EntrySynchronizationScoping", status, text, fact("IsActive", active), fact("Assigned", assigned),
 		fact("IsEffectivelyEntitledForProvisioning", entitled), fact("IsInProvisioningScope", inFilter), fact("IsInProvisioningScopeDisplayName", filter))

@@ -22,16 +22,16 @@ func User(f Facts) engine.Operation {
 	switch {
 	case f.State == engine.HardDeleted:
 		return purged(f)
-	case f.Link.State == engine.Released && (f.State != engine.Active || !x.InScope() || !x.Enabled):
+	case letGo(f):
 		return released(f)
 	case f.State == engine.SoftDeleted:
-		return leaving(f, recycled(f.Options))
+		return leaving(f, recycled(f))
 	case !x.Assigned:
-		return leaving(f, outOfScope("U10", engine.NotAssigned, f.Options))
+		return leaving(f, outOfScope(f, "U10", engine.NotAssigned))
 	case !x.RoleOK:
-		return leaving(f, outOfScope("U10", engine.MissingRole, f.Options))
+		return leaving(f, outOfScope(f, "U10", engine.MissingRole))
 	case !x.InFilter:
-		return leaving(f, outOfScope("U29", engine.FilteredOut, f.Options))
+		return leaving(f, outOfScope(f, "U29", engine.FilteredOut))
 	case !x.Enabled:
 		return leaving(f, blocked(f.Options))
 	default:

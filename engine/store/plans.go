@@ -54,6 +54,15 @@ func (s *Store) PlanOf(ctx context.Context, j engine.JobID, plan string, refs []
 	return digests, err
 }
 
+// PlanSize implements [engine.Plans].
+func (s *Store) PlanSize(ctx context.Context, j engine.JobID, plan string) (n int, err error) {
+	err = s.read(ctx, j, "count plan", func(ctx context.Context, t tx) error {
+		_, err := t.one(ctx, []any{&n}, "SELECT count(*) FROM plans WHERE job = ? AND plan = ?", t.job, plan)
+		return err
+	})
+	return n, err
+}
+
 // DropPlan implements [engine.Plans]. A plan that is not there is dropped already.
 func (s *Store) DropPlan(ctx context.Context, j engine.JobID, plan string) error {
 	return s.write(ctx, j, "drop plan", func(ctx context.Context, t tx) error { return dropPlan(ctx, t, plan) })

@@ -251,6 +251,16 @@ func (s *Store) Seal(ctx context.Context, j engine.JobID, k engine.Kind) ([]engi
 	return spans, err
 }
 
+// Requeue implements [engine.Queue].
+func (s *Store) Requeue(ctx context.Context, j engine.JobID) (int, error) {
+	var n int64
+	err := s.write(ctx, j, "put planned changes back", func(ctx context.Context, t tx) (err error) {
+		n, err = t.exec(ctx, "UPDATE changes SET state = 'queued', seq = NULL WHERE job = ? AND state = 'ready'", t.job)
+		return err
+	})
+	return int(n), err
+}
+
 // MarkVerifyFirst implements [engine.Queue].
 func (s *Store) MarkVerifyFirst(ctx context.Context, j engine.JobID, refs []engine.Ref) error {
 	if len(refs) == 0 {
