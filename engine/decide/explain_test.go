@@ -70,6 +70,11 @@ State: the sign-in is blocked at the source (accountEnabled is false).
 Assignment: directly, with the role "User": this counts.
 Filter: none; everybody passes.
 Conclusion: not provisioned, because its sign-in is blocked at the source.`},
+		{"blocked, left alone before", Facts{Factors: with(func(x *Factors) { x.Enabled = false }), Link: &engine.Link{State: engine.Released}}, []engine.AssignmentPath{role}, mapping.FilterResult{Pass: true}, `
+State: the sign-in is blocked at the source (accountEnabled is false).
+Assignment: directly, with the role "User": this counts.
+Filter: none; everybody passes.
+Conclusion: not provisioned, because its sign-in is blocked at the source.`},
 		{"recycled", Facts{State: engine.SoftDeleted, Factors: inScope}, []engine.AssignmentPath{role}, mapping.FilterResult{Pass: true}, `
 State: in the recycle bin of the source (soft-deleted); it can be restored.
 Assignment: directly, with the role "User": this counts.

@@ -167,7 +167,7 @@ var skips = map[engine.Reason]meaning{
 		"Add update to the actions of the mapping if it is to be changed or disabled."},
 	engine.DeleteDisabled:  {skipped, "Deleting is switched off for this kind of object.", CategorySuccess, "Add delete to the actions of the mapping, or delete it at the target by hand."},
 	engine.SkipOutOfScope:  {skipped, "The job leaves those alone who leave in this way.", CategorySuccess, "Remove the account at the target by hand if it is not wanted."},
-	engine.NoLongerManaged: {skipped, "It left the scope earlier and is not managed any more.", CategorySuccess, "Assign it again if it is to be managed."},
+	engine.NoLongerManaged: {skipped, "It left the scope earlier and is not managed any more.", CategorySuccess, "If it is to be managed, assign it again, and allow the sign-in or restore it if it is blocked or deleted."},
 	engine.AlreadyAbsent:   {skipped, "It is gone from the target already.", CategorySuccess, ""},
 	engine.MissingAtTarget: {skipped, "It is not at the target.", CategorySuccess, ""},
 	engine.AwaitingApproval: {skipped, "A guard holds it until somebody approves it.", CategoryNonService,

@@ -136,7 +136,8 @@ func TestSecondDecision(t *testing.T) {
 }
 
 // TestNobodyIsHarmed: who is entitled is never disabled or deleted; who has no link is never
-// changed without a match; and a released account is never deleted.
+// changed without a match; and a released account is neither disabled nor deleted, unless it was left active and its owner
+// is in scope again.
 func TestNobodyIsHarmed(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := draw(rt).facts(t)
@@ -148,11 +149,85 @@ func TestNobodyIsHarmed(t *testing.T) {
 		if f.Link == nil && !entitled && op.Action != engine.Skip {
 			rt.Fatalf("a user without a link who is not entitled: %s by %s", op.Action, op.Rule)
 		}
-		if f.Link != nil && f.Link.State == engine.Released && op.Action.Destructive() {
+		if f.Link != nil && f.Link.State == engine.Released && op.Action.Destructive() &&
+			(f.State == engine.HardDeleted || f.Link.Disabled || !f.Factors.InScope()) {
 			rt.Fatalf("a released user: %s by %s", op.Action, op.Rule)
 		}
 		if op.Action == engine.Disable && op.Then == engine.Managed {
 			rt.Fatalf("disabled and yet managed, by %s", op.Rule)
+		}
+	})
+}
+
+// TestNobodyKeepsAccess: what the job says about leaving the scope decides about nobody who is in scope. Who is, and is
+// blocked or recycled, leaves as though nothing had been before, also when his account was left alone once. And who is
+// blocked loses as much when he left the scope as well and the job leaves those alone who do.
+func TestNobodyKeepsAccess(t *testing.T) {
+	type gist struct {
+		action  engine.Action
+		rule    engine.Rule
+		changes string
+		date    time.Time
+	}
+	decide := func(s situation) gist {
+		op := User(s.facts(t))
+		return gist{op.Action, op.Rule, show(op.Changes), op.DeleteAt}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		s := draw(rt)
+		s.inactive, s.recycled, s.left, s.deleteIn = false, false, "", 0
+		s.unassigned, s.noRole, s.filtered = false, false, false
+		s.link, s.blocked = engine.Managed, true
+		if s.state == engine.HardDeleted {
+			s.state = engine.Active
+		}
+		want := decide(s)
+		s.link, s.left = engine.Released, engine.NotAssigned
+		s.options.SkipOutOfScope, s.options.OutOfScope = rapid.Bool().Draw(rt, "S now"), drawRule(rt, "outOfScope now")
+		if got := decide(s); got != want {
+			rt.Fatalf("left alone, and in scope again: %+v, want %+v as without that", got, want)
+		}
+		if s.state != engine.Active || s.options.SkipDisableWhenBlocked || s.options.Blocked.Action == engine.LeaveNothing {
+			return
+		}
+		s.link, s.left, s.options.SkipOutOfScope = engine.Managed, "", true
+		switch rapid.IntRange(0, 2).Draw(rt, "out of scope") {
+		case 0:
+			s.unassigned = true
+		case 1:
+			s.noRole = true
+		default:
+			s.filtered, s.attrs["department"] = true, "Legal"
+		}
+		if got := decide(s); got != want {
+			rt.Fatalf("blocked and out of scope: %+v, want %+v as when only blocked", got, want)
+		}
+	})
+}
+
+// TestPurgeKeepsDates: that the source forgets somebody brings no date forward that he got when he left the scope or was blocked,
+// and nobody is deleted whom the job released.
+func TestPurgeKeepsDates(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := draw(rt)
+		s.link, s.state, s.target = engine.Suspended, engine.HardDeleted, NotLooked
+		s.inactive, s.recycled = true, rapid.Bool().Draw(rt, "in the bin before")
+		s.left = rapid.SampledFrom([]engine.Reason{engine.NotAssigned, engine.MissingRole, engine.FilteredOut, engine.InactiveInSource}).Draw(rt, "cause")
+		s.deleteIn = rapid.SampledFrom([]time.Duration{-time.Hour, time.Hour, 10 * day}).Draw(rt, "date")
+		s.options.SkipOutOfScope, s.options.SkipDisableWhenBlocked = false, false
+		grace := engine.LeaveRule{Action: engine.LeaveDisableDelete, Grace: 30 * day}
+		s.options.OutOfScope, s.options.Blocked = grace, grace
+		f := s.facts(t)
+		op := User(f)
+		switch due := s.deleteIn < 0; {
+		case !f.Mapping.Actions.Delete:
+			if op.Action != engine.Skip {
+				rt.Fatalf("deleting is switched off: %s by %s", op.Action, op.Rule)
+			}
+		case due && (op.Action != engine.Delete || op.Reason != engine.GraceOver):
+			rt.Fatalf("the date has come: %s by %s for %s", op.Action, op.Rule, op.Reason)
+		case !due && (op.Action != engine.Nothing || !op.DeleteAt.Equal(f.Link.DeleteAt) || !op.Later.Equal(f.Link.DeleteAt) || op.Left != s.left || op.Then != engine.Suspended):
+			rt.Fatalf("the date has not come: %+v", op)
 		}
 	})
 }

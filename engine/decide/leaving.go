@@ -75,7 +75,9 @@ func promised(f Facts) (r engine.LeaveRule, ok bool) {
 
 func scopeRule(o engine.Options) engine.LeaveRule { return unless(o.SkipOutOfScope, o.OutOfScope) }
 
-func blockedRule(o engine.Options) engine.LeaveRule { return unless(o.SkipDisableWhenBlocked, o.Blocked) }
+func blockedRule(o engine.Options) engine.LeaveRule {
+	return unless(o.SkipDisableWhenBlocked, o.Blocked)
+}
 
 // unless gives the older switch precedence: of two wishes the one that takes less away counts.
 func unless(alone bool, r engine.LeaveRule) engine.LeaveRule {
@@ -105,7 +107,7 @@ func leaving(f Facts, d departure) engine.Operation {
 	case d.does.Action == engine.LeaveDelete && f.Mapping.Actions.Delete:
 		return detail(removing(f, d.rule, d.why), d.note)
 	case !date.IsZero() && date.Equal(f.Link.DeleteAt) && !f.Now.Before(date):
-		return detail(removing(f, d.rule, engine.GraceOver), theCause(d.left))
+		return detail(removing(f, d.rule, engine.GraceOver), remarks(d.note, theCause(d.left)))
 	case !f.Mapping.Actions.Update:
 		op.Action, op.Reason, op.Then, op.Left = engine.Skip, engine.UpdateDisabled, "", f.Link.Left
 		if !f.Link.DeleteAt.IsZero() { // disabled while that was allowed
@@ -268,16 +270,14 @@ func released(f Facts) engine.Operation {
 // the rule had been applied first. Waiting in the recycle bin ends with being purged.
 func purged(f Facts) engine.Operation {
 	was, waits := promised(f)
-	released := f.Link.State == engine.Released
-	if waits && causeOf(f.Link.Left) == leftScope {
-		released = released || was.Action == "" || was.Action == engine.LeaveDisable || was.Action == engine.LeaveNothing
-	}
+	later := waits && was.Action == engine.LeaveDisableDelete
 	switch {
-	case released:
+	case f.Link.State == engine.Released,
+		waits && !later && was.Action != engine.LeaveDelete && causeOf(f.Link.Left) == leftScope: // the rule of today releases
 		op := skip("U22", engine.NoLongerManaged)
 		op.Then = engine.LinkNone
 		return op
-	case !waits || was.Action != engine.LeaveDisableDelete:
+	case !later:
 		return removing(f, "U21", engine.DeletedInSource)
 	}
 	left := f.Link.Left

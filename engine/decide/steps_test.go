@@ -131,6 +131,24 @@ import EntryImport warning
 scoping EntrySynchronizationScoping skipped
 matching EntryImport success TargetId=t-1
 processing EntrySynchronizationSkip skipped Rule=U23`},
+		{"U29 disabled, to be deleted", row("U29", engine.Disable, ok, engine.FilteredOut, linked, changes("active"), says("sales; to be deleted at 2031-03-31 08:00 UTC")), `
+import EntryImportUpdate success
+scoping EntrySynchronizationScoping skipped Assigned=true IsInProvisioningScopeDisplayName=sales
+matching EntryImport success TargetId=t-1
+processing EntrySynchronizationUpdate success Rule=U29
+export EntryExportUpdateSoftDelete success TargetId=t-1 Attributes=active`},
+		{"U15 blocked", row("U15", engine.Disable, ok, engine.InactiveInSource, linked, changes("active"), says("to be deleted at 2031-03-31 08:00 UTC")), `
+import EntryImportUpdate success
+scoping EntrySynchronizationScoping skipped IsActive=false Assigned=true
+matching EntryImport success TargetId=t-1
+processing EntrySynchronizationUpdate success Rule=U15
+export EntryExportUpdateSoftDelete success TargetId=t-1 Attributes=active`},
+		{"U15 blocked and unassigned", row("U15", engine.Disable, ok, engine.InactiveInSource, linked, changes("active"), says("it is out of scope as well (NotAssigned)")), `
+import EntryImportUpdate success
+scoping EntrySynchronizationScoping skipped IsActive=false
+matching EntryImport success TargetId=t-1
+processing EntrySynchronizationUpdate success Rule=U15
+export EntryExportUpdateSoftDelete success TargetId=t-1 Attributes=active`},
 		{"U10 S", row("U10", engine.Skip, skip, engine.SkipOutOfScope, linked), `
 import EntryImportUpdate success
 scoping EntrySynchronizationScoping skipped Assigned=false
