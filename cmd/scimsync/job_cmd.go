@@ -58,15 +58,15 @@ func newJobList(r *remote) *cobra.Command {
 func writeJobs(w io.Writer, a *api, jobs []web.SynchronizationJob) error {
 	t := newTable(w, "JOB", "STATUS", "EVERY", "LAST CYCLE", "ENDED", "USERS", "GROUPS", "FAILED", "HELD", "TARGET")
 	for _, j := range jobs {
-		last, ended := "", ""
+		last, at := "", ""
 		if e := j.Status.LastExecution; e != nil {
-			last = executionWords[e.State]
+			last = howEnded(j)
 			if e.TimeEnded != nil {
-				ended = when(*e.TimeEnded)
+				at = when(*e.TimeEnded)
 			}
 		}
-		t.row(j.ID, statusOf(j), every(j.Schedule.Interval), last, ended, linked(j, engine.User), linked(j, engine.Group),
-			j.Queue[engine.ChangeEscrow]+j.Queue[engine.ChangeExpired], j.Queue[engine.ChangeHeld], j.Target.Name)
+		t.row(j.ID, statusOf(j), every(j.Schedule.Interval), last, at, linked(j, engine.User), linked(j, engine.Group),
+			j.Queue[engine.ChangeEscrow]+j.Queue[engine.ChangeExpired]+j.References.Failed, j.Queue[engine.ChangeHeld]+j.References.Held, j.Target.Name)
 	}
 	if err := t.end(); err != nil {
 		return err
@@ -77,8 +77,26 @@ func writeJobs(w io.Writer, a *api, jobs []web.SynchronizationJob) error {
 	return nil
 }
 
-// executionWords say how a cycle ended.
-var executionWords = map[string]string{"Succeeded": "succeeded", "Failed": "failed", "EntryLevelErrors": "some objects failed"}
+// executionWords say how a cycle ended, in few words.
+var executionWords = map[engine.CycleState]string{
+	engine.CycleSucceeded: "succeeded", engine.CycleFailed: "broke off", engine.CycleEntryErrors: "some objects failed",
+	engine.CycleQuarantined: "quarantined", engine.CycleHeld: "held",
+}
+
+// graphStates are ours by those of Graph, for a service that tells no more.
+var graphStates = map[string]engine.CycleState{"Succeeded": engine.CycleSucceeded, "Failed": engine.CycleFailed, "EntryLevelErrors": engine.CycleEntryErrors}
+
+// howEnded says how the last cycle of a job ended.
+func howEnded(j web.SynchronizationJob) string {
+	switch e, c := j.Status.LastExecution, j.LastCycle; {
+	case e == nil:
+		return ""
+	case c != nil && c.Cycle == e.ActivityIdentifier:
+		return executionWords[c.State]
+	default:
+		return executionWords[graphStates[e.State]]
+	}
+}
 
 // statusOf is the status of a job in a few words.
 func statusOf(j web.SynchronizationJob) string {
@@ -92,6 +110,8 @@ func statusOf(j web.SynchronizationJob) string {
 		s = "not run yet"
 	case j.Status.Code == "Quarantine" && j.Status.Quarantine != nil && j.Status.Quarantine.Reason == engine.QuarantineDeletes:
 		s = "deletions held"
+	case j.Status.Code == "Active" && j.References.Held > 0:
+		s = "removals held"
 	}
 	if j.Running != nil {
 		s += ", running"
@@ -152,10 +172,12 @@ func advice(a *api, j web.SynchronizationJob) []advised {
 	case q != nil && q.Reason == engine.QuarantineDeletes:
 		say("something is held back, or was and has its verdict, on which the next cycle acts", a.next("job deletions %s list", j.ID))
 	}
-	if n := j.Queue[engine.ChangeEscrow] + j.Queue[engine.ChangeExpired]; n > 0 {
-		say(quantity(n, "object")+" failed", a.next("escrow list %s", j.ID))
-	} else if e := j.Status.LastExecution; e != nil && e.CountEscrowedRaw > e.CountEscrowed {
-		say(quantity(int(e.CountEscrowedRaw-e.CountEscrowed), "membership")+" failed in the last cycle", a.next("escrow list %s", j.ID))
+	if r := j.References; r.Held > 0 {
+		say(fmt.Sprintf("memberships are held back from being removed (%s of %s) until somebody decides about them: these people keep what the groups give them",
+			quantity(r.Held, "removal"), quantity(r.HeldGroups, "group")), a.next("job deletions %s list", j.ID))
+	}
+	if n := j.Queue[engine.ChangeEscrow] + j.Queue[engine.ChangeExpired]; n+j.References.Failed > 0 {
+		say(failureCount(n, j.References.Failed)+" failed", a.next("escrow list %s", j.ID))
 	}
 	if e := j.Target.Expires; !e.IsZero() && time.Until(e) < 30*24*time.Hour {
 		verb := "end"
@@ -165,6 +187,18 @@ func advice(a *api, j web.SynchronizationJob) []advised {
 		say("the credentials of the target "+verb+" at "+when(e)+"; put new ones into the configuration", "")
 	}
 	return out
+}
+
+// failureCount says what failed, in words.
+func failureCount(objects, references int) string {
+	var parts []string
+	if objects > 0 {
+		parts = append(parts, quantity(objects, "object"))
+	}
+	if references > 0 {
+		parts = append(parts, quantity(references, "reference"))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // quarantineWords say why a job is in quarantine and when it is tried again.
@@ -219,6 +253,7 @@ func writeJob(w io.Writer, a *api, j web.SynchronizationJob) error {
 	f.add("users", states(j.Links[engine.User]))
 	f.add("groups", states(j.Links[engine.Group]))
 	f.add("queue", queue(j.Queue))
+	f.add("references", references(j.References))
 	for _, s := range j.Settings {
 		if s.Name == "QuarantineTooManyDeletesThreshold" && s.Value != "0" {
 			f.add("guard", "more than "+s.Value+" disables and deletes of one cycle are held back")
@@ -227,7 +262,7 @@ func writeJob(w io.Writer, a *api, j web.SynchronizationJob) error {
 	if c := j.Running; c != nil {
 		f.add("running", fmt.Sprintf("%s cycle since %s: %s, %d of %d", c.Kind, when(c.StartedAt), c.Phase, c.Done, c.Total))
 	}
-	f.add("last cycle", execution(a, j.ID, j.Status.LastExecution))
+	f.add("last cycle", execution(a, j))
 	if e := j.Status.LastSuccessfulExecution; e != nil && (j.Status.LastExecution == nil || e.ActivityIdentifier != j.Status.LastExecution.ActivityIdentifier) {
 		f.add("last success", when(e.TimeBegan))
 	}
@@ -299,16 +334,30 @@ func queue(n map[engine.ChangeState]int) string {
 	return strings.Join(parts, ", ")
 }
 
-func execution(a *api, job string, e *web.TaskExecution) string {
+// references says what waits of memberships and managers, "" if nothing does.
+func references(r web.ReferenceCounts) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{r.Held, "removals held back"}, {r.Rejected, "removals rejected"}, {r.Failed, "failed"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func execution(a *api, j web.SynchronizationJob) string {
+	e := j.Status.LastExecution
 	if e == nil {
 		return ""
 	}
-	s := fmt.Sprintf("%s, began %s: %d exported, %d failed; %s", executionWords[e.State], when(e.TimeBegan), e.CountExported, e.CountEscrowedRaw,
-		a.next("logs %s --cycle %s", job, e.ActivityIdentifier))
-	if e.Error != nil {
-		s = fmt.Sprintf("%s, began %s: %s: %s", executionWords[e.State], when(e.TimeBegan), e.Error.Code, e.Error.Message)
+	s := howEnded(j) + ", began " + when(e.TimeBegan) + ": "
+	if e.Error != nil && (j.LastCycle == nil || j.LastCycle.State != engine.CycleHeld) { // what is held is told by the advice
+		return s + e.Error.Code + ": " + e.Error.Message
 	}
-	return s
+	return s + fmt.Sprintf("%d exported, %d failed; %s", e.CountExported, e.CountEscrowedRaw, a.next("logs %s --cycle %s", j.ID, e.ActivityIdentifier))
 }
 
 // jobAct is a command that does one thing to a job.

@@ -54,15 +54,24 @@ func someJobs() []web.SynchronizationJob {
 		},
 		"h-members": func(j *web.SynchronizationJob) {
 			j.Status.LastExecution.State, j.Status.LastExecution.CountEscrowedRaw = "EntryLevelErrors", 1
+			j.References = web.ReferenceCounts{Failed: 1}
+		},
+		"h-removals": func(j *web.SynchronizationJob) {
+			j.Status.LastExecution.State, j.Status.LastExecution.Error = "EntryLevelErrors", &web.TaskError{Code: "TooManyRemovals", Message: "the membership removals of 2 groups are held"}
+			j.References, j.Queue = web.ReferenceCounts{Held: 12, HeldGroups: 2, Rejected: 3, Failed: 2}, map[engine.ChangeState]int{engine.ChangeEscrow: 1}
+			j.LastCycle = &web.CycleResult{Job: j.ID, Cycle: "c-9", State: engine.CycleHeld}
 		},
 		"i-held": func(j *web.SynchronizationJob) {
 			j.Status.Code, j.Queue = "Quarantine", map[engine.ChangeState]int{engine.ChangeHeld: 31}
-			j.Status.Quarantine = &web.QuarantineInfo{CurrentBegan: day(12, 4), SeriesBegan: day(12, 4), Reason: engine.QuarantineDeletes}
+			j.Status.Quarantine = &web.QuarantineInfo{CurrentBegan: day(12, 4), SeriesBegan: day(12, 4), NextAttempt: day(12, 40), Reason: engine.QuarantineDeletes}
+			j.Status.LastExecution.State, j.Status.LastExecution.Error = "EntryLevelErrors", &web.TaskError{Code: "TooManyDeletes", Message: "31 are held"}
+			j.LastCycle = &web.CycleResult{Job: j.ID, Cycle: "c-9", State: engine.CycleHeld}
 		},
 		"j-quarantine": func(j *web.SynchronizationJob) {
 			j.Status.Code, j.Status.SuccessiveFailures = "Quarantine", 2
 			j.Status.LastExecution = anExecution("c-9", "Failed")
 			j.Status.LastExecution.Error = &web.TaskError{Code: "credentials", Message: "the target refused the token"}
+			j.LastCycle = &web.CycleResult{Job: j.ID, Cycle: "c-9", State: engine.CycleQuarantined}
 			j.Status.LastSuccessfulExecution = anExecution("c-7", "Succeeded")
 			j.Status.Quarantine = &web.QuarantineInfo{CurrentBegan: day(12, 4), SeriesBegan: day(12, 4), NextAttempt: day(16, 4), Reason: engine.QuarantineException,
 				Error: &web.TaskError{Code: "credentials", Message: "the target refused the token"}}
