@@ -62,7 +62,7 @@ approve and reject show the list first and are about exactly that: what is held 
 				if err != nil {
 					return err
 				}
-				held, err := allHeld(ctx, a, id)
+				held, err := allHeld(ctx, a, id, v.snapshot)
 				if err != nil {
 					return err
 				}
@@ -99,10 +99,10 @@ func verbOfArgs(args []string) (verb string, job []string, err error) {
 	}
 }
 
-// allHeld reads all pages of what is held back. The snapshot is that of the first.
-func allHeld(ctx context.Context, a *api, id engine.JobID) (web.DeletionList, error) {
+// allHeld reads all pages of what is held back, or of what a snapshot covers of it. The snapshot is that of the first.
+func allHeld(ctx context.Context, a *api, id engine.JobID, snapshot string) (web.DeletionList, error) {
 	all := web.DeletionList{Value: []web.HeldChange{}}
-	for q := (web.PageQuery{Top: 1000}); ; {
+	for q := (web.HeldQuery{PageQuery: web.PageQuery{Top: 1000}, Snapshot: snapshot}); ; {
 		page, err := a.Deletions(ctx, id, q)
 		if err != nil {
 			return all, err
@@ -188,14 +188,17 @@ func heldWhy(h web.HeldChange) string {
 }
 
 func verdictWords(h web.HeldChange) string {
-	switch {
-	case h.Verdict == engine.Undecided:
+	if h.Verdict == engine.Undecided {
 		return ""
-	case h.By != "":
-		return string(h.Verdict) + " by " + h.By
-	default:
-		return string(h.Verdict)
 	}
+	s := string(h.Verdict)
+	if h.By != "" {
+		s += " by " + h.By
+	}
+	if !h.Until.IsZero() {
+		s += " until " + when(h.Until)
+	}
+	return s
 }
 
 // heldCount sums up what waits for a verdict: "3 disables, 1 delete, 12 membership removals of 2 groups wait for a verdict".
@@ -254,7 +257,7 @@ func (c *console) judgeHeld(ctx context.Context, a *api, id engine.JobID, verb s
 	if err != nil {
 		return err
 	}
-	if len(about) == 0 && v.snapshot == "" {
+	if len(about) == 0 {
 		if c.json() {
 			return writeDocument(c.out, web.JudgeResult{})
 		}
@@ -294,10 +297,22 @@ func (c *console) judgeHeld(ctx context.Context, a *api, id engine.JobID, verb s
 		return writeDocument(c.out, web.JudgeResult{Judged: n})
 	}
 	fmt.Fprintf(c.out, "\n%s %s\n", quantity(n, "held change"), done)
+	if left := changes(about) - n; left > 0 {
+		fmt.Fprintf(c.out, "%s of the list left it in the meantime, or had a verdict already; nothing was decided about that\n", quantity(left, "change"))
+	}
 	if verb == verbApprove && n > 0 && a.local {
 		fmt.Fprintf(c.out, "no service runs here; to run that cycle now:\n  %s\n", a.next("job sync %s", id))
 	}
 	return nil
+}
+
+// changes counts what a verdict about a list is about: every object, and every membership removal.
+func changes(held []web.HeldChange) int {
+	n := 0
+	for _, h := range held {
+		n += max(1, h.Removals)
+	}
+	return n
 }
 
 // chosenHeld is the part of the list that a verdict is about.

@@ -16,6 +16,14 @@ import (
 
 // heldPages is a list of held changes of every cause, on two pages.
 func heldPages(r *http.Request) any {
+	switch r.URL.Query().Get("snapshot") {
+	case "older":
+		return web.DeletionList{Snapshot: "older", Waiting: 15, Value: []web.HeldChange{
+			{ID: "members:0a1b2c:g2", Type: engine.Group, Action: engine.Update, Source: engine.Identity{ID: "g2", Name: "Support"}, Removals: 15, Has: 15},
+		}}
+	case "outdated":
+		return &web.Problem{Status: 409, Code: "InvalidJobState", Message: "What is held is not the same any more: it was 5 changes, and now is 4 of those or others."}
+	}
 	if r.URL.Query().Get("$skiptoken") == "2" {
 		return web.DeletionList{Snapshot: "of-another-moment", Waiting: 99, Value: []web.HeldChange{
 			{ID: "delete:group:g1", Type: engine.Group, Action: engine.Delete, Source: engine.Identity{ID: "g1", Name: "Sales"}, Cause: engine.HoldMissing, Rule: "G17", Reason: engine.MissingInSource, Since: day(12, 0)},
@@ -26,7 +34,7 @@ func heldPages(r *http.Request) any {
 	return web.DeletionList{Snapshot: "snap-1", Waiting: 15, Next: "http://service/api/v1/jobs/webex/deletions?%24skiptoken=2", Value: []web.HeldChange{
 		{ID: "disable:user:u1", Type: engine.User, Action: engine.Disable, Source: engine.Identity{ID: "u1", Name: "ada@example.test"}, Cause: engine.HoldThreshold, Rule: "U10", Reason: engine.NotAssigned, Limit: 20, Since: day(11, 0)},
 		{ID: "delete:user:u2", Type: engine.User, Action: engine.Delete, Source: engine.Identity{ID: "u2"}, Target: engine.Identity{Name: "bob \x1b[31m\u202eexample"}, Cause: engine.HoldThreshold, Rule: "U21", Limit: 20, Since: day(11, 0)},
-		{ID: "disable:user:u3", Type: engine.User, Action: engine.Disable, Source: engine.Identity{ID: "u3", Name: "cy@example.test"}, Cause: engine.HoldLapsed, Rule: "U10", Limit: 20, Since: day(11, 0), Verdict: engine.Approved, By: "anna"},
+		{ID: "disable:user:u3", Type: engine.User, Action: engine.Disable, Source: engine.Identity{ID: "u3", Name: "cy@example.test"}, Cause: engine.HoldLapsed, Rule: "U10", Limit: 20, Since: day(11, 0), Verdict: engine.Approved, By: "anna", Until: day(11, 30).AddDate(0, 0, 3)},
 	}}
 }
 
@@ -46,7 +54,10 @@ func TestDeletions(t *testing.T) {
 		forPeople("job", "deletions", "webex", "approve"),
 		forPeople("job", "deletions", "webex", "approve", "--comment", "they left"),
 		forPeople("job", "deletions", "webex", "approve", "--comment", "they left", "--yes"),
+		forPeople("job", "deletions", "webex", "approve", "--comment", "they left", "--snapshot", "older"),
+		forPeople("job", "deletions", "webex", "approve", "--comment", "they left", "--snapshot", "outdated"),
 		forPeople("job", "deletions", "webex", "reject", "--id", "disable:user:u1"),
+		forPeople("job", "deletions", "webex", "reject", "--id", "members:0a1b2c:g2"),
 		forPeople("job", "deletions", "webex", "reject", "--id", "disable:user:u9"),
 		forPeople("job", "deletions", "webex", "frobnicate"),
 	))

@@ -212,7 +212,7 @@ func (c *Client) Check(ctx context.Context, j engine.JobID) (CheckResult, error)
 }
 
 // Deletions lists what guards hold back.
-func (c *Client) Deletions(ctx context.Context, j engine.JobID, q PageQuery) (DeletionList, error) {
+func (c *Client) Deletions(ctx context.Context, j engine.JobID, q HeldQuery) (DeletionList, error) {
 	return fetch[DeletionList](ctx, c, http.MethodGet, jobPath(j, "/deletions"), q.values(), nil)
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -26,7 +27,8 @@ const removals engine.Kind = "removals"
 
 func (a *API) registerWaiting() {
 	list := operation{id: "list-deletions", place: atShortJob, method: http.MethodGet, path: "/deletions", summary: "List what guards hold back", role: RoleViewer, errors: []int{400},
-		about: "Disables and deletes first, then membership removals by group. The snapshot names everything without a verdict, on all pages."}
+		about: "Disables and deletes first, then membership removals by group. The snapshot names everything without a verdict, on all pages. With a snapshot the list is what that one covers, and refused like a verdict about it when that is not the same any more."}
+	list.errors = append(list.errors, http.StatusConflict)
 	handle(a, list, a.listHeld)
 	approve := operation{id: "approve-deletions", place: atShortJob, method: http.MethodPost, path: "/deletions/approve", summary: "Let held changes be carried out", role: RoleApprover,
 		body: JudgeRequest{}, errors: []int{409},
@@ -52,17 +54,40 @@ type heldPosition struct {
 	Waiting  int    `json:"waiting,omitempty"`
 }
 
-func (a *API) listHeld(ctx context.Context, c *call, in *Paging) (*reply[DeletionList], error) {
+// heldInput are the parameters of the list.
+type heldInput struct {
+	Paging
+	Snapshot string `query:"snapshot" doc:"only what this snapshot of an earlier list covers"`
+}
+
+// covered returns what the rows of a list must be like: whether they are in the snapshot asked for, or all.
+func (a *API) covered(ctx context.Context, j engine.JobID, in *heldInput, at *heldPosition) (func(engine.Verdict, time.Time) bool, error) {
+	if in.Snapshot == "" {
+		if in.Skip == "" {
+			s, err := a.snapshot(ctx, j, a.now().UTC())
+			if err != nil {
+				return nil, err
+			}
+			at.Snapshot, at.Waiting = s.text(), s.N
+		}
+		return func(engine.Verdict, time.Time) bool { return true }, nil
+	}
+	s, err := a.sameStill(ctx, j, in.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	at.Snapshot, at.Waiting = in.Snapshot, s.N
+	return func(v engine.Verdict, since time.Time) bool { return v == engine.Undecided && !since.After(s.At) }, nil
+}
+
+func (a *API) listHeld(ctx context.Context, c *call, in *heldInput) (*reply[DeletionList], error) {
 	var at heldPosition
 	if err := in.resume(&at); err != nil {
 		return nil, err
 	}
-	if in.Skip == "" {
-		s, err := a.snapshot(ctx, c.job.ID, a.now().UTC())
-		if err != nil {
-			return nil, err
-		}
-		at.Snapshot, at.Waiting = s.text(), s.N
+	covers, err := a.covered(ctx, c.job.ID, in, &at)
+	if err != nil {
+		return nil, err
 	}
 	out := DeletionList{Value: []HeldChange{}, Snapshot: at.Snapshot, Waiting: at.Waiting}
 	full := func(p position) (bool, error) {
@@ -83,6 +108,11 @@ func (a *API) listHeld(ctx context.Context, c *call, in *Paging) (*reply[Deletio
 				}
 				more = len(rows) > in.top()
 				for _, q := range rows {
+					h := cmp.Or(q.Hold, new(engine.Hold))
+					if !covers(h.Verdict, h.Since) {
+						p.After = q.ID
+						continue
+					}
 					if stop, err := full(p); stop {
 						return answerWith(out), err
 					}
@@ -100,6 +130,10 @@ func (a *API) listHeld(ctx context.Context, c *call, in *Paging) (*reply[Deletio
 		}
 		more = len(groups) > in.top()
 		for _, g := range groups {
+			if !covers(g.Verdict, time.Time{}) {
+				p.After = g.Group.ID
+				continue
+			}
 			if g.Group.ID != p.After { // the entries of one group are not torn apart
 				if stop, err := full(p); stop {
 					return answerWith(out), err
@@ -303,21 +337,27 @@ func (a *API) chosen(ctx context.Context, j engine.JobID, r JudgeRequest) (v ver
 	case r.All:
 		return v, a.undecided(ctx, j, a.now().UTC(), v.change, v.removal)
 	case r.Snapshot != "":
-		want, err := parseSnapshot(r.Snapshot)
+		s, err := a.sameStill(ctx, j, r.Snapshot)
 		if err != nil {
 			return v, err
 		}
-		have, err := a.snapshot(ctx, j, want.At)
-		if err != nil {
-			return v, err
-		}
-		if have.Sum != want.Sum || have.N != want.N {
-			return v, conflict(codeJobState, fmt.Sprintf("What is held is not the same any more: it was %d changes, and now is %d of those or others. List the deletions again, and look at them.", want.N, have.N),
-				ProblemDetail{Code: "Snapshot", Message: "out of date", Target: "snapshot"})
-		}
-		return v, a.undecided(ctx, j, want.At, v.change, v.removal)
+		return v, a.undecided(ctx, j, s.At, v.change, v.removal)
 	}
 	return v, a.byID(ctx, j, r.IDs, &v)
+}
+
+// sameStill reads a snapshot, and refuses it when what it covers is not as it was.
+func (a *API) sameStill(ctx context.Context, j engine.JobID, text string) (heldSnapshot, error) {
+	want, err := parseSnapshot(text)
+	if err != nil {
+		return want, err
+	}
+	have, err := a.snapshot(ctx, j, want.At)
+	if err == nil && (have.Sum != want.Sum || have.N != want.N) {
+		err = conflict(codeJobState, fmt.Sprintf("What is held is not the same any more: it was %d changes, and now is %d of those or others. List the deletions again, and look at them.", want.N, have.N),
+			ProblemDetail{Code: "Snapshot", Message: "out of date", Target: "snapshot"})
+	}
+	return want, err
 }
 
 // byID reads ids as lists show them.

@@ -73,7 +73,7 @@ func (b *bench) leaving(id string, members int) {
 
 func TestDeletions(t *testing.T) {
 	b := newBench(t)
-	none, err := b.client().Deletions(t.Context(), "webex", PageQuery{})
+	none, err := b.client().Deletions(t.Context(), "webex", HeldQuery{})
 	if err != nil || none.Snapshot != "" || none.Waiting != 0 || none.Value == nil {
 		t.Errorf("%+v %v", none, err)
 	}
@@ -85,7 +85,7 @@ func TestDeletions(t *testing.T) {
 	var all []HeldChange
 	var snapshots []string
 	for skip := ""; ; {
-		l, err := b.client().Deletions(t.Context(), "webex", PageQuery{Top: 2, Skip: skip})
+		l, err := b.client().Deletions(t.Context(), "webex", HeldQuery{PageQuery: PageQuery{Top: 2, Skip: skip}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestJudge(t *testing.T) {
 	c := b.client()
 	list := func() DeletionList {
 		t.Helper()
-		l, err := c.Deletions(t.Context(), "webex", PageQuery{})
+		l, err := c.Deletions(t.Context(), "webex", HeldQuery{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,12 +158,30 @@ func TestJudge(t *testing.T) {
 	if n, err = c.Approve(t.Context(), "webex", JudgeRequest{Snapshot: l.Snapshot, Comment: "x"}); err != nil || n != 4 {
 		t.Errorf("%d %v", n, err)
 	}
+	// The list of a snapshot is what it covers, on any number of pages.
+	var covered []string
+	for q := (HeldQuery{PageQuery: PageQuery{Top: 1}, Snapshot: l.Snapshot}); ; {
+		p, err := c.Deletions(t.Context(), "webex", q)
+		if err != nil || p.Snapshot != l.Snapshot || p.Waiting != 4 || len(p.Value) > 1 {
+			t.Fatalf("%+v %v", p, err)
+		}
+		for _, h := range p.Value {
+			covered = append(covered, h.ID)
+		}
+		if q.Skip = p.Skip(); q.Skip == "" {
+			break
+		}
+	}
+	if want := []string{l.Value[0].ID, l.Value[1].ID, l.Value[2].ID}; !slices.Equal(covered, want) {
+		t.Errorf("the snapshot covers %q, want %q", covered, want)
+	}
 	if l2 := list(); l2.Waiting != 5 || l2.Snapshot == l.Snapshot {
 		t.Errorf("%+v", l2)
 	}
 	// But what is to be done now otherwise than it was seen does.
 	b.holdWith(user("a"), engine.Hold{Action: engine.Delete, Since: start})
 	b.want(409, "InvalidJobState", "POST", "/jobs/webex/deletions/approve", `{"snapshot":"`+l.Snapshot+`","comment":"x"}`)
+	b.want(409, "InvalidJobState", "GET", "/jobs/webex/deletions?snapshot="+l.Snapshot, "")
 	// So do other members.
 	b.leaving("h", 3)
 	b.want(409, "InvalidJobState", "POST", "/jobs/webex/deletions/approve", `{"ids":["`+l.Value[2].ID+`"],"comment":"x"}`)
@@ -195,7 +213,7 @@ func TestVerdictShown(t *testing.T) {
 	if _, err := b.store.Judge(t.Context(), "webex", []engine.Judged{{Ref: user("a"), Action: engine.Disable}}, engine.Approved, start, start.Add(72*time.Hour), "ops", "fine"); err != nil {
 		t.Fatal(err)
 	}
-	l, err := b.client().Deletions(t.Context(), "webex", PageQuery{})
+	l, err := b.client().Deletions(t.Context(), "webex", HeldQuery{})
 	if err != nil || len(l.Value) != 1 || l.Waiting != 0 || l.Snapshot != "" {
 		t.Fatalf("%+v %v", l, err)
 	}
