@@ -112,7 +112,9 @@ func leaving(f Facts, d departure) engine.Operation {
 		op.Action, op.Reason, op.Then, op.Left = engine.Skip, engine.UpdateDisabled, "", f.Link.Left
 		if !f.Link.DeleteAt.IsZero() { // disabled while that was allowed
 			op.DeleteAt, op.Later, op.Left = date, date, d.left
-			op.Detail = remarks(op.Detail, deletedAt(date))
+			if !date.IsZero() {
+				op.Detail = remarks(op.Detail, deletedAt(date))
+			}
 		}
 		return op
 	}

@@ -192,6 +192,7 @@ func TestLeavingDetails(t *testing.T) {
 		{"filtered out, to be deleted", situation{link: engine.Managed, filtered: true, options: scope}, "sales; to be deleted at 2031-03-31 08:00 UTC"},
 		{"waits", situation{link: engine.Suspended, inactive: true, unassigned: true, deleteIn: day, left: engine.NotAssigned, options: scope}, "to be deleted at 2031-03-02 08:00 UTC"},
 		{"waits, ¬U", situation{link: engine.Suspended, inactive: true, unassigned: true, deleteIn: day, left: engine.NotAssigned, options: scope, actions: without(noUpdate)}, "to be deleted at 2031-03-02 08:00 UTC"},
+		{"waits, the option is disable now, ¬U", situation{link: engine.Suspended, inactive: true, unassigned: true, deleteIn: day, left: engine.NotAssigned, actions: without(noUpdate)}, ""},
 		{"waits, purged", situation{link: engine.Suspended, inactive: true, state: engine.HardDeleted, deleteIn: day, left: engine.NotAssigned, options: scope}, "to be deleted at 2031-03-02 08:00 UTC"},
 		{"purged, the date is reached", situation{link: engine.Suspended, inactive: true, state: engine.HardDeleted, deleteIn: -day, left: engine.NotAssigned, options: scope}, "the cause was NotAssigned"},
 		{"recycled, the date is reached", situation{link: engine.Suspended, inactive: true, unassigned: true, state: engine.SoftDeleted, deleteIn: -day, left: engine.NotAssigned, options: scope}, "the cause was NotAssigned"},
