@@ -102,8 +102,8 @@ func verbOfArgs(args []string) (verb string, job []string, err error) {
 // allHeld reads all pages of what is held back, or of what a snapshot covers of it. The snapshot is that of the first.
 func allHeld(ctx context.Context, a *api, id engine.JobID, snapshot string) (web.DeletionList, error) {
 	all := web.DeletionList{Value: []web.HeldChange{}}
-	for q := (web.HeldQuery{PageQuery: web.PageQuery{Top: 1000}, Snapshot: snapshot}); ; {
-		page, err := a.Deletions(ctx, id, q)
+	for q := (web.PageQuery{Top: 1000}); ; {
+		page, err := a.Covered(ctx, id, snapshot, q)
 		if err != nil {
 			return all, err
 		}

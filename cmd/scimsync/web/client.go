@@ -212,8 +212,16 @@ func (c *Client) Check(ctx context.Context, j engine.JobID) (CheckResult, error)
 }
 
 // Deletions lists what guards hold back.
-func (c *Client) Deletions(ctx context.Context, j engine.JobID, q HeldQuery) (DeletionList, error) {
-	return fetch[DeletionList](ctx, c, http.MethodGet, jobPath(j, "/deletions"), q.values(), nil)
+func (c *Client) Deletions(ctx context.Context, j engine.JobID, q PageQuery) (DeletionList, error) {
+	return c.Covered(ctx, j, "", q)
+}
+
+// Covered lists what a snapshot of such a list covers; "" means all. What it covered and is not held any more, or
+// otherwise, is a conflict.
+func (c *Client) Covered(ctx context.Context, j engine.JobID, snapshot string, q PageQuery) (DeletionList, error) {
+	v := q.values()
+	set(v, "snapshot", snapshot)
+	return fetch[DeletionList](ctx, c, http.MethodGet, jobPath(j, "/deletions"), v, nil)
 }
 
 // Approve lets held changes be carried out by the next cycle. It returns how many.

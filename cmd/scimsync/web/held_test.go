@@ -73,7 +73,7 @@ func (b *bench) leaving(id string, members int) {
 
 func TestDeletions(t *testing.T) {
 	b := newBench(t)
-	none, err := b.client().Deletions(t.Context(), "webex", HeldQuery{})
+	none, err := b.client().Deletions(t.Context(), "webex", PageQuery{})
 	if err != nil || none.Snapshot != "" || none.Waiting != 0 || none.Value == nil {
 		t.Errorf("%+v %v", none, err)
 	}
@@ -85,7 +85,7 @@ func TestDeletions(t *testing.T) {
 	var all []HeldChange
 	var snapshots []string
 	for skip := ""; ; {
-		l, err := b.client().Deletions(t.Context(), "webex", HeldQuery{PageQuery: PageQuery{Top: 2, Skip: skip}})
+		l, err := b.client().Deletions(t.Context(), "webex", PageQuery{Top: 2, Skip: skip})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestJudge(t *testing.T) {
 	c := b.client()
 	list := func() DeletionList {
 		t.Helper()
-		l, err := c.Deletions(t.Context(), "webex", HeldQuery{})
+		l, err := c.Deletions(t.Context(), "webex", PageQuery{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,8 +160,8 @@ func TestJudge(t *testing.T) {
 	}
 	// The list of a snapshot is what it covers, on any number of pages.
 	var covered []string
-	for q := (HeldQuery{PageQuery: PageQuery{Top: 1}, Snapshot: l.Snapshot}); ; {
-		p, err := c.Deletions(t.Context(), "webex", q)
+	for q := (PageQuery{Top: 1}); ; {
+		p, err := c.Covered(t.Context(), "webex", l.Snapshot, q)
 		if err != nil || p.Snapshot != l.Snapshot || p.Waiting != 4 || len(p.Value) > 1 {
 			t.Fatalf("%+v %v", p, err)
 		}
@@ -213,7 +213,7 @@ func TestVerdictShown(t *testing.T) {
 	if _, err := b.store.Judge(t.Context(), "webex", []engine.Judged{{Ref: user("a"), Action: engine.Disable}}, engine.Approved, start, start.Add(72*time.Hour), "ops", "fine"); err != nil {
 		t.Fatal(err)
 	}
-	l, err := b.client().Deletions(t.Context(), "webex", HeldQuery{})
+	l, err := b.client().Deletions(t.Context(), "webex", PageQuery{})
 	if err != nil || len(l.Value) != 1 || l.Waiting != 0 || l.Snapshot != "" {
 		t.Fatalf("%+v %v", l, err)
 	}

@@ -62,18 +62,6 @@ func (q PageQuery) values() url.Values {
 	return v
 }
 
-// HeldQuery selects what guards hold back.
-type HeldQuery struct {
-	PageQuery
-	Snapshot string // only what this one covers; "": all
-}
-
-func (q HeldQuery) values() url.Values {
-	v := q.PageQuery.values()
-	set(v, "snapshot", q.Snapshot)
-	return v
-}
-
 // LinkQuery selects links; zero fields select everything.
 type LinkQuery struct {
 	PageQuery
