@@ -32,6 +32,8 @@ type Drift struct {
 	Incomplete map[Kind]string `json:"incomplete,omitempty"`
 	// Repaired is how many objects were queued for repair by the next cycle; nothing is written before.
 	Repaired int `json:"repaired"`
+	// Repairable is how many objects a repair queues, or would have queued: what the job does not manage stays.
+	Repairable int `json:"repairable"`
 }
 
 // DriftFinding is one account with its class and its differences. Accounts that are assigned and do not differ are
@@ -47,5 +49,7 @@ type DriftFinding struct {
 	// what was exported; of an account that nobody is entitled to, what the job has to write. Each member is a change
 	// of its own, named by target id: missing ones are New, those that nobody asked for are Old.
 	Changes []LoggedChange `json:"changes,omitempty"`
+	// Strangers are the members among Changes that the job does not manage, by target id: they stay (13.3).
+	Strangers []string `json:"strangers,omitempty"`
 	Detail  string         `json:"detail,omitempty"`
 }

@@ -186,8 +186,9 @@ type Queue interface {
 	Settle(ctx context.Context, j JobID, c CycleID, results []Settled) error
 
 	// Requeue puts ready changes back to be decided: what an earlier cycle planned and did not do is no plan any more.
-	// It returns how many.
-	Requeue(ctx context.Context, j JobID) (int, error)
+	// Where owner, or anybody whose time is over, still has a change reserved, a write may have been sent without a
+	// record of it: the links of those objects get Verify, and the reservations end. It returns how many were put back.
+	Requeue(ctx context.Context, j JobID, owner string, now time.Time) (int, error)
 
 	// QueueSize counts the changes of a job by state.
 	QueueSize(ctx context.Context, j JobID) (map[ChangeState]int, error)

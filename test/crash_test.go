@@ -57,8 +57,9 @@ func TestKill(t *testing.T) {
 	if len(seen) != people {
 		t.Errorf("%d accounts, want %d", len(seen), people)
 	}
-	if r.Users["created"]+r.Users["unchanged"]+r.Users["updated"] != people {
-		t.Errorf("the resumed cycle counts %v, want %d people in all", r.Users, people)
+	// What the killed ones had recorded is theirs.
+	if n := r.Users["created"] + r.Users["unchanged"] + r.Users["updated"]; n < people-half || n > people-half+1000 {
+		t.Errorf("the last cycle counts %v; %d accounts were there when it began", r.Users, half)
 	}
 	posts := s.app.Requests().By["POST /Users"]
 	if posts > people+200 {

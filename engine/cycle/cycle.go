@@ -173,7 +173,7 @@ func (r *Runner) begin(ctx context.Context, fresh engine.Cycle) (engine.Cycle, e
 	if err != nil || c.Phase != engine.PhaseImport {
 		return c, err
 	}
-	n, err := r.Store.Requeue(ctx, fresh.Job)
+	n, err := r.Store.Requeue(ctx, fresh.Job, batchOwner, r.Now().UTC())
 	if err == nil && n > 0 {
 		r.log(c).Info("what an earlier cycle planned and did not do is decided anew", zap.Int("count", n))
 	}

@@ -56,7 +56,7 @@ func (r *Runner) Drift(ctx context.Context, id engine.JobID, repair bool, beat B
 	}
 	d := &comparison{
 		Runner: r, evaluator: r.evaluator(job, state), lister: lister, repair: repair, beat: beat, owner: "drift:" + uuid.NewString(),
-		listed: map[listing]int{}, repaired: map[engine.Ref]bool{},
+		listed: map[listing]int{}, repaired: map[engine.Ref]bool{}, repairable: map[engine.Ref]bool{},
 		result: engine.Drift{
 			Job: id, StartedAt: r.Now().UTC(), Classes: map[engine.DriftClass]int{}, Incomplete: map[engine.Kind]string{}, Findings: []engine.DriftFinding{},
 		},
@@ -83,7 +83,9 @@ type comparison struct {
 	owner    string // of reservations
 	listed   map[listing]int
 	repaired map[engine.Ref]bool
-	result   engine.Drift
+	// repairable are those that a repair is for, whether it was asked for or not.
+	repairable map[engine.Ref]bool
+	result     engine.Drift
 }
 
 // listing is what findings are counted by.
@@ -206,7 +208,7 @@ func (d *comparison) finish(ctx context.Context) (engine.Drift, error) {
 			d.result.Findings = append(d.result.Findings, engine.DriftFinding{Kind: l.kind, Class: l.class, Detail: fmt.Sprintf("%d more are counted and not listed", more)})
 		}
 	}
-	d.result.Repaired = len(d.repaired)
+	d.result.Repaired, d.result.Repairable = len(d.repaired), len(d.repairable)
 	d.result.EndedAt = d.Now().UTC()
 	return d.result, nil
 }

@@ -32,7 +32,7 @@ type memberDrift struct {
 	foreign   []string     // target ids
 	unwanted  []engine.Ref // of foreign ones that the job manages
 	untold    bool         // the target did not tell all members
-	strangers int          // foreign ones that the job does not manage
+	strangers []string     // foreign ones that the job does not manage
 }
 
 // members compares the members of the groups, and reports what was found out about the groups.
@@ -175,7 +175,7 @@ func (a *accounts) confirmMembers(ctx context.Context, g linkedGroup, m *memberD
 			case ours && l.State != engine.Released:
 				m.unwanted = append(m.unwanted, l.Ref)
 			default:
-				m.strangers++
+				m.strangers = append(m.strangers, id)
 			}
 			foreign = append(foreign, id)
 		}
@@ -216,6 +216,9 @@ func (a *accounts) memberFinding(ctx context.Context, g linkedGroup, m memberDri
 	}
 	for _, id := range m.foreign[:min(len(m.foreign), MaxDriftMembers-len(members))] {
 		members = append(members, engine.LoggedChange{Attribute: membersAttribute, Old: id})
+		if _, stranger := slices.BinarySearch(m.strangers, id); stranger {
+			f.Strangers = append(f.Strangers, id)
+		}
 	}
 	f.Changes = append(f.Changes, members...)
 	say := func(text string) {
@@ -225,14 +228,18 @@ func (a *accounts) memberFinding(ctx context.Context, g linkedGroup, m memberDri
 		f.Detail += text
 	}
 	say(fmt.Sprintf("%d members are missing and %d are there that the source does not have", len(m.missing), len(m.foreign)))
-	if m.strangers > 0 {
-		say(fmt.Sprintf("%d of these are accounts that the job does not manage, and stay", m.strangers))
+	if n := len(m.strangers); n > 0 {
+		say(fmt.Sprintf("%d of these are accounts that the job does not manage, and stay", n))
 	}
 	if more := n - len(members); more > 0 {
 		say(fmt.Sprintf("%d more are counted and not listed", more))
 	}
 	a.findings[g.target] = f
-	if !a.repair || len(m.missing)+len(m.unwanted) == 0 {
+	if len(m.missing)+len(m.unwanted) == 0 {
+		return nil
+	}
+	a.repairable[g.Ref] = true
+	if !a.repair {
 		return nil
 	}
 	missing := make([]engine.Ref, len(m.missing))

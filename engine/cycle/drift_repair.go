@@ -37,6 +37,9 @@ type fix struct {
 // fix repairs objects, if that is wanted. busy are the ids of those that somebody else is working on.
 func (a *accounts) fix(ctx context.Context, fixes []fix) (busy map[string]bool, err error) {
 	busy = map[string]bool{}
+	for _, f := range fixes {
+		a.repairable[f.ref] = true
+	}
 	if !a.repair {
 		return busy, nil
 	}

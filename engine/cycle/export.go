@@ -66,7 +66,7 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 		}
 		switch {
 		case err != nil:
-			return errors.Join(stopped(err), x.free(ctx, queued))
+			return errors.Join(stopped(err), x.free(ctx, x.untouched(queued)))
 		case len(off) == 0 || !b.Last:
 			return nil
 		case len(off) == len(queued):
@@ -84,6 +84,15 @@ func queuedOf(off []putOff) []engine.Queued {
 		out[i] = o.queued
 	}
 	return out
+}
+
+// untouched are the changes that nobody took up. The others stay reserved, so that it is known that a write of
+// theirs may have been sent without a record of it.
+func (x *exporter) untouched(queued []engine.Queued) []engine.Queued {
+	return slices.DeleteFunc(slices.Clone(queued), func(q engine.Queued) bool {
+		_, begun := x.begun.Load(q.Ref)
+		return begun
+	})
 }
 
 // free ends the reservation of what was not done, for whoever provisions it on demand.
@@ -126,6 +135,8 @@ type exporter struct {
 	plan   map[engine.Ref]string // of a saved plan: the digests of what may be done; nil without one
 	// planned counts what was done as the saved plan has it.
 	planned atomic.Int64
+	// begun are the changes that were taken up; a write of theirs may have been sent.
+	begun sync.Map
 }
 
 // batchLease is how long a batch is reserved, and renewAfter how soon the reservation is renewed: whoever
@@ -196,6 +207,7 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 					}
 					continue
 				}
+				x.begun.Store(q.Ref, true)
 				s, err := x.one(hand, q)
 				switch {
 				case errors.Is(err, errUndecided):
@@ -225,6 +237,9 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 		defer workers.Wait()
 		defer close(work)
 		for _, q := range queued {
+			if ctx.Err() != nil { // a select takes either case when both are ready
+				return
+			}
 			select {
 			case work <- q:
 			case <-ctx.Done():
@@ -242,7 +257,7 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 }
 
 // handTime is how long an object that was begun may take once its cycle is to end.
-const handTime = 4 * time.Second
+const handTime = time.Second
 
 // inHand returns a context for the objects in hand: it outlives ctx a little, so that what was begun is finished and
 // recorded.

@@ -252,9 +252,25 @@ func (s *Store) Seal(ctx context.Context, j engine.JobID, k engine.Kind) ([]engi
 }
 
 // Requeue implements [engine.Queue].
-func (s *Store) Requeue(ctx context.Context, j engine.JobID) (int, error) {
+func (s *Store) Requeue(ctx context.Context, j engine.JobID, owner string, now time.Time) (int, error) {
 	var n int64
-	err := s.write(ctx, j, "put planned changes back", func(ctx context.Context, t tx) (err error) {
+	err := s.write(ctx, j, "put planned changes back", func(ctx context.Context, t tx) error {
+		var begun []engine.Ref
+		err := t.each(ctx, func(r *sql.Rows) error {
+			var ref engine.Ref
+			err := r.Scan(&ref.Kind, &ref.ID)
+			begun = append(begun, ref)
+			return err
+		}, "SELECT kind, id FROM changes WHERE job = ? AND owner <> '' AND (owner = ? OR owner_until <= ?)", t.job, owner, micros(now))
+		if err != nil {
+			return err
+		}
+		if err := eachKind(ctx, t, "UPDATE links SET verify = 1 WHERE job = ? AND kind = ? AND id IN (ids) AND verify = 0", begun); err != nil {
+			return err
+		}
+		if err := eachKind(ctx, t, "UPDATE changes SET owner = '', owner_until = 0 WHERE job = ? AND kind = ? AND id IN (ids)", begun); err != nil {
+			return err
+		}
 		n, err = t.exec(ctx, "UPDATE changes SET state = 'queued', seq = NULL WHERE job = ? AND state = 'ready'", t.job)
 		return err
 	})
