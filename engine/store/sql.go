@@ -9,19 +9,15 @@ import (
 	"sync"
 )
 
-// maxIDs is the length of a list of ids in one statement. The SQLite driver needs time that grows
-// with the square of the number of parameters, so statements stay moderate.
+// maxIDs is the length of a list of ids in one statement.
 const maxIDs = 64
 
 // dialect is what differs between the two databases.
 type dialect struct {
 	// numbered: parameters are written $1, $2.
 	numbered bool
-	// stepped: statements of a few sizes only, because the server prepares and keeps each text. The
-	// SQLite driver compiles every statement anew, so that any size is as good as another.
-	stepped bool
-	// maxRows is the number of rows that one statement writes. SQLite keeps what a statement changes to
-	// be able to undo it, and begins a temporary file for that after 64 KiB.
+	// maxRows is the number of rows that one statement writes. A server is asked once for many rows; SQLite is
+	// no further away than a function, and takes more time for a statement on several rows, which it must be able to undo.
 	maxRows int
 
 	texts sync.Map // text as written here → text for the database
@@ -50,13 +46,11 @@ func (d *dialect) bind(query string) string {
 	return b.String()
 }
 
-// step returns how many of n rows the next statement takes.
+// step returns how many of n rows the next statement takes. There are statements of a few sizes only, because each text is
+// compiled and kept.
 func (d *dialect) step(n int) int {
 	if n >= d.maxRows {
 		return d.maxRows
-	}
-	if !d.stepped {
-		return n
 	}
 	size := 1
 	for size*4 <= n {
@@ -65,11 +59,8 @@ func (d *dialect) step(n int) int {
 	return size
 }
 
-// pad returns the length of an IN list for n values.
-func (d *dialect) pad(n int) int {
-	if !d.stepped {
-		return n
-	}
+// pad returns the length of an IN list for n values, of which there are a few, too.
+func pad(n int) int {
 	size := 1
 	for size < n {
 		size *= 4
@@ -189,7 +180,7 @@ type listKey struct {
 func (t tx) list(query string, before []any, ids []string, after []any, do func(query string, args []any) error) error {
 	for len(ids) > 0 {
 		n := min(len(ids), maxIDs)
-		padded := t.d.pad(n)
+		padded := pad(n)
 		key := listKey{query, padded}
 		text, ok := t.d.texts.Load(key)
 		if !ok {
