@@ -51,5 +51,5 @@ type DriftFinding struct {
 	Changes []LoggedChange `json:"changes,omitempty"`
 	// Strangers are the members among Changes that the job does not manage, by target id: they stay (13.3).
 	Strangers []string `json:"strangers,omitempty"`
-	Detail  string         `json:"detail,omitempty"`
+	Detail    string   `json:"detail,omitempty"`
 }

@@ -92,6 +92,8 @@ func writeDrift(w io.Writer, a *api, id engine.JobID, d engine.Drift, repair boo
 	switch {
 	case repair && d.Repaired > 0:
 		fmt.Fprintf(w, "%s queued; the next cycle puts them right:\n  %s\n", quantity(d.Repaired, "object"), a.next("job sync %s", id))
+	case d.Repairable == 0 && differs > 0:
+		fmt.Fprintln(w, "No cycle puts any of that right: what the job does not manage stays, and a repair changes nothing about it.")
 	case repair:
 		fmt.Fprintln(w, "There is nothing that a cycle could put right.")
 	case differs > 0:
@@ -115,6 +117,12 @@ func writeFindings(w io.Writer, a *api, id engine.JobID, findings []engine.Drift
 		}
 		for i, c := range f.Changes {
 			what := fmt.Sprintf("%s: has %s, should have %s", c.Attribute, short(valueText(c.Old), 60), short(valueText(c.New), 60))
+			switch id, member := c.Old.(string); {
+			case member && slices.Contains(f.Strangers, id):
+				what = fmt.Sprintf("%s: has %s, which is not the job's and stays", c.Attribute, short(id, 60))
+			case c.New == nil && c.Attribute == "members":
+				what = fmt.Sprintf("%s: has %s, should not have it", c.Attribute, short(valueText(c.Old), 60))
+			}
 			if i == 0 {
 				t.row(f.Class, f.Kind, name, f.Target.ID, what)
 			} else {

@@ -91,11 +91,15 @@ func TestDrift(t *testing.T) {
 		Incomplete: map[engine.Kind]string{engine.Group: "it answered 19 of 20"},
 		Findings: []engine.DriftFinding{
 			{Kind: engine.User, Class: engine.DriftAssigned, Linked: true, Source: engine.Identity{ID: "u1", Name: "ada@example.test"}, Target: engine.Identity{ID: "t1"}, Changes: []engine.LoggedChange{{Attribute: "title", Old: "Boss", New: nil}, {Attribute: "active", Old: false, New: true}}},
-			{Kind: engine.Group, Class: engine.DriftAssigned, Linked: true, Source: engine.Identity{ID: "g1", Name: "Crew"}, Target: engine.Identity{ID: "t3"}, Changes: []engine.LoggedChange{{Attribute: "members", Old: "t9", New: nil}}},
+			{Kind: engine.Group, Class: engine.DriftAssigned, Linked: true, Source: engine.Identity{ID: "g1", Name: "Crew"}, Target: engine.Identity{ID: "t3"}, Changes: []engine.LoggedChange{{Attribute: "members", Old: "t8", New: nil}, {Attribute: "members", Old: "t9", New: nil}}, Strangers: []string{"t9"}},
 			{Kind: engine.User, Class: engine.DriftOrphaned, Source: engine.Identity{ID: "u2", Name: "bob@example.test"}, Target: engine.Identity{ID: "t2"}, Detail: "the account is gone"},
 			{Kind: engine.User, Class: engine.DriftLocal, Target: engine.Identity{ID: "t7", Name: "root"}, Detail: "nobody has this userName"},
 		},
 	}
+	d.Repairable = 3
+	strange := engine.Drift{Job: "strange", Memberships: 1, Classes: map[engine.DriftClass]int{engine.DriftAssigned: 2}, Findings: []engine.DriftFinding{
+		{Kind: engine.Group, Class: engine.DriftAssigned, Linked: true, Source: engine.Identity{ID: "g1", Name: "Crew"}, Target: engine.Identity{ID: "t3"}, Changes: []engine.LoggedChange{{Attribute: "members", Old: "t9"}}, Strangers: []string{"t9"}},
+	}}
 	repaired := d
 	repaired.Repaired = 3
 	s := newFakeService(t, map[string]any{
@@ -105,13 +109,14 @@ func TestDrift(t *testing.T) {
 			}
 			return d
 		},
-		"POST /jobs/calm/drift":   engine.Drift{Job: "calm", Classes: map[engine.DriftClass]int{}, Findings: []engine.DriftFinding{}},
-		"POST /jobs/viewed/drift": &web.Problem{Status: 403, Code: "Authorization_RequestDenied", Message: `Repairing needs the role admin; the token "eve" has the role viewer.`},
+		"POST /jobs/calm/drift":    engine.Drift{Job: "calm", Classes: map[engine.DriftClass]int{}, Findings: []engine.DriftFinding{}},
+		"POST /jobs/strange/drift": strange,
+		"POST /jobs/viewed/drift":  &web.Problem{Status: 403, Code: "Authorization_RequestDenied", Message: `Repairing needs the role admin; the token "eve" has the role viewer.`},
 	})
 	checkGolden(t, "testdata/operate/drift.golden", transcript(t, "",
-		forPeople("drift", "webex"), forPeople("drift", "webex", "--repair"), forPeople("drift", "calm"), forPeople("drift", "calm", "--repair"), forPeople("drift", "viewed", "--repair"),
+		forPeople("drift", "webex"), forPeople("drift", "webex", "--repair"), forPeople("drift", "calm"), forPeople("drift", "calm", "--repair"), forPeople("drift", "viewed", "--repair"), forPeople("drift", "strange"), forPeople("drift", "strange", "--repair"),
 	))
-	if got := s.took(); len(got) != 5 || got[0] != "POST /jobs/webex/drift {}" || got[1] != `POST /jobs/webex/drift {"repair":true}` {
+	if got := s.took(); len(got) != 7 || got[0] != "POST /jobs/webex/drift {}" || got[1] != `POST /jobs/webex/drift {"repair":true}` {
 		t.Errorf("asked for %q", got)
 	}
 }
