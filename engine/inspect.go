@@ -30,6 +30,13 @@ type Inspector interface {
 	Inspect(ctx context.Context, k Kind, by string, members []string) (Inspection, error)
 }
 
+// Ancestry tells of all groups above a user. Explanations want it where nested groups do not count.
+type Ancestry interface {
+	// Ancestry returns the groups that a live user is in, however deep, with the assignments of these groups, and the
+	// edges by which they lead to the user.
+	Ancestry(ctx context.Context, user Ref) (Inspection, error)
+}
+
 // AmbiguousError says that several objects answer to one name.
 type AmbiguousError struct {
 	Name string

@@ -59,33 +59,9 @@ func (s *Source) Inspect(ctx context.Context, k engine.Kind, by string, members 
 func (s *Source) relations(ctx context.Context, in *engine.Inspection) error {
 	user := in.Object.Ref
 	if s.cfg.groups() {
-		parents, err := s.parents(ctx, user)
-		if err != nil {
+		if err := s.groupsAbove(ctx, in, s.cfg.Nested); err != nil {
 			return err
 		}
-		all := parents
-		var nesting []engine.Edge
-		if s.cfg.Nested {
-			if all, nesting, err = s.ancestors(ctx, user, parents); err != nil {
-				return err
-			}
-		}
-		if in.Groups, err = s.groupsNow(ctx, all); err != nil {
-			return err
-		}
-		there := map[string]bool{} // a group that went away meanwhile conveys nothing
-		for _, g := range in.Groups {
-			there[g.ID] = true
-		}
-		for _, id := range parents {
-			nesting = append(nesting, engine.Edge{From: engine.Ref{Kind: engine.Group, ID: id}, Relation: engine.Member, To: user})
-		}
-		in.Edges = slices.DeleteFunc(nesting, func(e engine.Edge) bool {
-			return !there[e.From.ID] || e.To.Kind == engine.Group && !there[e.To.ID]
-		})
-		slices.SortFunc(in.Edges, func(a, b engine.Edge) int {
-			return cmp.Or(cmp.Compare(a.From.ID, b.From.ID), cmp.Compare(a.To.Kind, b.To.Kind), cmp.Compare(a.To.ID, b.To.ID))
-		})
 	}
 	if !s.cfg.Select.Manager {
 		return nil
@@ -99,6 +75,57 @@ func (s *Source) relations(ctx context.Context, in *engine.Inspection) error {
 		in.Edges = append(in.Edges, engine.Edge{From: user, Relation: engine.Manager, To: engine.Ref{Kind: engine.User, ID: by}})
 	}
 	return nil
+}
+
+// groupsAbove adds the groups that a user is a member of, directly or (nested) however deep, and the edges to it.
+func (s *Source) groupsAbove(ctx context.Context, in *engine.Inspection, nested bool) error {
+	user := in.Object.Ref
+	parents, err := s.parents(ctx, user)
+	if err != nil {
+		return err
+	}
+	all := parents
+	var nesting []engine.Edge
+	if nested {
+		if all, nesting, err = s.ancestors(ctx, user, parents); err != nil {
+			return err
+		}
+	}
+	if in.Groups, err = s.groupsNow(ctx, all); err != nil {
+		return err
+	}
+	there := map[string]bool{} // a group that went away meanwhile conveys nothing
+	for _, g := range in.Groups {
+		there[g.ID] = true
+	}
+	for _, id := range parents {
+		nesting = append(nesting, engine.Edge{From: engine.Ref{Kind: engine.Group, ID: id}, Relation: engine.Member, To: user})
+	}
+	in.Edges = slices.DeleteFunc(nesting, func(e engine.Edge) bool {
+		return !there[e.From.ID] || e.To.Kind == engine.Group && !there[e.To.ID]
+	})
+	slices.SortFunc(in.Edges, func(a, b engine.Edge) int {
+		return cmp.Or(cmp.Compare(a.From.ID, b.From.ID), cmp.Compare(a.To.Kind, b.To.Kind), cmp.Compare(a.To.ID, b.To.ID))
+	})
+	return nil
+}
+
+// Ancestry implements [engine.Ancestry].
+func (s *Source) Ancestry(ctx context.Context, user engine.Ref) (engine.Inspection, error) {
+	in := engine.Inspection{Object: engine.Object{Ref: user, State: engine.Active}}
+	if !s.cfg.groups() || !s.cfg.assignments() {
+		return in, nil
+	}
+	if err := s.groupsAbove(ctx, &in, true); err != nil || len(in.Groups) == 0 {
+		return in, err
+	}
+	var principals []engine.Ref
+	for _, g := range in.Groups {
+		principals = append(principals, g.Ref)
+	}
+	var err error
+	in.Assignments, err = s.assignmentsOf(ctx, principals)
+	return in, err
 }
 
 // groupPermission is what reading memberships needs.

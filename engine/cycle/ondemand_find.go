@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/scimsync/scimsync/engine"
-	"github.com/scimsync/scimsync/engine/decide"
 )
 
 // chosen is a member of a group that was asked for.
@@ -157,9 +156,9 @@ func (d *onDemand) judge(ctx context.Context, t *task) error {
 	d.imported(t)
 	d.scoped(t, names)
 	if d.explain {
-		t.answer.Explain = decide.Explain(t.facts, q.Paths, names, t.filter)
+		t.answer.Explain, err = d.explained(ctx, t, names)
 	}
-	return nil
+	return err
 }
 
 // attributesOf are the attributes that a scoping filter sees.

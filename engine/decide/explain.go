@@ -12,14 +12,32 @@ import (
 )
 
 // Explain says in words, a fact a line, why an object is in scope or not: its state at the source, every way in which it is assigned
-// and whether that counts, every filter with its clauses, and the conclusion last. paths are its assignments and names what groups
-// are called, by id. Lines hold names and attribute values: they are for people with access to the log.
-func Explain(f Facts, paths []engine.AssignmentPath, names map[string]string, filter mapping.FilterResult) []string {
+// and whether that counts, every filter with its clauses, and the conclusion last. Lines hold names and attribute values: they are
+// for people with access to the log.
+func Explain(f Facts, ways []Way, filter mapping.FilterResult) []string {
 	out := []string{explainState(f)}
-	out = append(out, explainAssignments(f, paths, names)...)
+	out = append(out, explainAssignments(f, ways)...)
 	out = append(out, explainFilter(filter)...)
 	return append(out, conclusion(f))
 }
+
+// Way is one way in which an object may be assigned. Other than an [engine.AssignmentPath] alone it tells of ways that lead
+// nowhere, too.
+type Way struct {
+	engine.AssignmentPath
+	Group   string   // what the group Via is called, "" if that is not known
+	Between []string // what the groups are called that lie between that group and the object, the outermost first
+	Dead    DeadEnd
+}
+
+// DeadEnd is why an assignment of a group does not extend to somebody who is in it.
+type DeadEnd string
+
+const (
+	Extends    DeadEnd = ""         // it does
+	NotSecure  DeadEnd = "unsecure" // the group is not security-enabled (GS-AS-3)
+	NestedOnly DeadEnd = "nested"   // only a group in between is a member of it, and the job does not expand nested groups (13.2)
+)
 
 func explainState(f Facts) string {
 	switch {
@@ -36,28 +54,38 @@ func explainState(f Facts) string {
 	}
 }
 
-func explainAssignments(f Facts, paths []engine.AssignmentPath, names map[string]string) []string {
-	if len(paths) == 0 {
+func explainAssignments(f Facts, ways []Way) []string {
+	if len(ways) == 0 {
 		if f.Factors.Assigned {
 			return []string{"Assignment: the job takes everybody in the directory; assignments do not matter."}
 		}
 		return []string{"Assignment: none, neither directly nor through a group."}
 	}
 	var out []string
-	for _, p := range paths {
+	for _, p := range ways {
 		how := "directly"
 		if p.Via != "" {
-			how = "through the group " + strconv.Quote(cmp.Or(names[p.Via], p.Via))
+			how = "through the group " + strconv.Quote(cmp.Or(p.Group, p.Via))
+		}
+		for i, g := range p.Between {
+			how += map[bool]string{true: ", which has the group ", false: ", and that the group "}[i == 0] + strconv.Quote(g)
+		}
+		if len(p.Between) > 0 {
+			how += " as a member"
 		}
 		role := "with the role " + strconv.Quote(cmp.Or(p.RoleName, p.RoleValue, p.RoleID))
-		if byDefault(p) {
+		if byDefault(p.AssignmentPath) {
 			role = "with default access"
 		}
 		verdict := "this counts"
 		switch {
+		case p.Dead == NotSecure:
+			verdict = "this does not count, because the group is not security-enabled, and so its assignment is not one of its members"
+		case p.Dead == NestedOnly:
+			verdict = "this does not count, because the job takes direct members only (nestedGroups: " + cmp.Or(string(f.Options.Nested), string(engine.NestedIgnore)) + "); nestedGroups: expand takes those of the groups inside as well"
 		case !p.Effective:
 			verdict = "this does not count, because the role is gone or switched off"
-		case f.Options.RequireRole && byDefault(p):
+		case f.Options.RequireRole && byDefault(p.AssignmentPath):
 			verdict = "this does not count, because the job requires a role other than default access"
 		case !f.Factors.Assigned: // only a group can be assigned in vain
 			verdict = "this does not count, because the group is not security-enabled"
