@@ -46,6 +46,14 @@ func (d *decoder) block(n *node, v reflect.Value, path string) {
 	v.Set(reflect.ValueOf(b))
 }
 
+// placed gives a block that could not be read the place where it is or should be, so that complaints about it have one.
+func (b *Block) placed(d *decoder, path string) {
+	if b.doc == nil {
+		job, _, _ := cutLast(path, ".")
+		*b = Block{doc: d.doc, path: path, job: job, dir: d.dir}
+	}
+}
+
 func cutLast(s, sep string) (before, after string, found bool) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
 		return s[:i], s[i+len(sep):], true

@@ -138,6 +138,23 @@ func TestPosition(t *testing.T) {
 	}
 }
 
+// What is said against a block that is missing or none has the place of what is wrong.
+func TestBlocksThatAreNone(t *testing.T) {
+	for file, want := range map[string]string{
+		"jobs: [1]": "c.yaml:1:8: jobs[0].target.type: unknown",
+		"jobs:\n- id: a\n  source: {type: msgraph}":          "c.yaml:2:3: jobs[0].target.type: unknown",
+		"jobs:\n- id: a\n  target: scim\n  source: {a: b}\n": "c.yaml:3:11: jobs[0].target.type: unknown",
+	} {
+		f, _, err := Parse("c.yaml", []byte(file), anyEnv)
+		if err == nil || f == nil {
+			t.Fatalf("%q: %v %v", file, f, err)
+		}
+		if got := f.Jobs[0].Target.Problem("type", "unknown").Error(); got != want {
+			t.Errorf("%q: %s, want %s", file, got, want)
+		}
+	}
+}
+
 func TestAsProblems(t *testing.T) {
 	a, b := Problem{File: "f", Line: 2, Column: 1, Message: "a"}, Problem{File: "f", Line: 1, Column: 1, Message: "b"}
 	for name, c := range map[string]struct {

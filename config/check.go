@@ -49,6 +49,8 @@ func (f *File) check(d *decoder) {
 		} else if j.ID != "" {
 			first[j.ID] = i
 		}
+		j.Source.placed(d, join(path, "source"))
+		j.Target.placed(d, join(path, "target"))
 		j.check(d, path)
 		j.compile(d, path)
 		j.defaults()
@@ -59,6 +61,17 @@ func (f *File) checkServer(d *decoder) {
 	address(d, "server.listen", f.Server.Listen, "127.0.0.1:8080")
 	given(d, "server.token", f.Server.Token, "remove the key, and one is generated")
 	names := map[string]bool{}
+	secrets := map[string]string{} // where each of them stands
+	same := func(path string, s Secret) {
+		switch at, taken := secrets[s.Reveal()]; {
+		case s.Empty() || d.failed(path):
+		case taken:
+			d.fail(path, "give each name and role a token of its own", "it is the same token as %s in line %d, so that nobody can tell who uses it", at, d.doc.at(at).line)
+		default:
+			secrets[s.Reveal()] = path
+		}
+	}
+	same("server.token", f.Server.Token)
 	for i, t := range f.Server.Tokens {
 		path := index("server.tokens", i)
 		if names[t.Name] && t.Name != "" {
@@ -66,6 +79,7 @@ func (f *File) checkServer(d *decoder) {
 		}
 		names[t.Name] = true
 		given(d, join(path, "token"), t.Token, "set one")
+		same(join(path, "token"), t.Token)
 	}
 }
 

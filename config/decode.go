@@ -2,6 +2,8 @@ package config
 
 import (
 	"encoding"
+	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
 	"reflect"
@@ -292,6 +294,8 @@ func (d *decoder) duration(n *node, v reflect.Value, path string) {
 	}
 	x, err := parseDuration(n.text)
 	switch {
+	case errors.Is(err, errTooLong):
+		d.fail(path, fmt.Sprintf("write at most %dd", maxDays), "it is too long")
 	case err != nil:
 		d.fail(path, remedy, "%sno duration", is(n))
 	case x < 0:
@@ -301,6 +305,12 @@ func (d *decoder) duration(n *node, v reflect.Value, path string) {
 	}
 }
 
+// maxDays bounds a duration: 179 years, which is less than a [time.Duration] can hold.
+const maxDays = math.MaxUint16
+
+// errTooLong says that a duration has more than maxDays.
+var errTooLong = errors.New("too long")
+
 // parseDuration is [time.ParseDuration] with days of 24 hours, which come first: 30d, 1d12h.
 func parseDuration(s string) (time.Duration, error) {
 	days, rest, found := strings.Cut(s, "d")
@@ -308,6 +318,9 @@ func parseDuration(s string) (time.Duration, error) {
 		return time.ParseDuration(s)
 	}
 	n, err := strconv.ParseUint(days, 10, 16)
+	if errors.Is(err, strconv.ErrRange) {
+		err = errTooLong
+	}
 	if err != nil {
 		return 0, err
 	}

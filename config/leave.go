@@ -40,7 +40,10 @@ func (j *Job) checkLeaving(d *decoder, path string) {
 		if d.failed(at) {
 			continue
 		}
+		_, grace := d.doc.find(join(at, "grace"))
 		switch {
+		case c.leave.Action == LeaveDisableDelete && c.leave.Grace == 0 && grace != nil:
+			d.fail(join(at, "grace"), "write a time such as 30d, or action: delete", "after no time at all the account would be deleted at once")
 		case c.leave.Action == LeaveDisableDelete && c.leave.Grace == 0:
 			d.fail(at, "write {action: disableThenDeleteAfter, grace: 30d}", "it does not say after which time to delete")
 		case c.leave.Action != LeaveDisableDelete && c.leave.Grace != 0:

@@ -19,7 +19,7 @@ import (
 func withSecrets(t *testing.T) *File {
 	t.Helper()
 	f, _, err := Parse("scimsync.yaml", []byte(`
-server: {token: "${env:S}", tokens: [{name: a, token: "${env:S}", role: admin}]}
+server: {token: "${env:S}", tokens: [{name: a, token: "${env:S}-2", role: admin}]}
 temporal: {apiKey: "${env:S}"}
 notifications:
   smtp: {address: "localhost:25", from: a@example.com, username: me, password: "${env:S}"}
@@ -101,7 +101,7 @@ func TestSecretsArrive(t *testing.T) {
 		"password": f.Notifications.SMTP.Password, "webhook": f.Notifications.Webhooks[0].Secret,
 		"clientSecret": source.ClientSecret, "certificate": source.Certificate.Password, "auth": target.Auth.Token,
 	} {
-		if s.Reveal() != secretWord || s.Empty() {
+		if strings.TrimSuffix(s.Reveal(), "-2") != secretWord || s.Empty() {
 			t.Errorf("%s is lost", name)
 		}
 	}
