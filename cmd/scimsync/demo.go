@@ -40,8 +40,8 @@ embedded Temporal server and a state store, with one job between them. It runs t
 a day pass in the directory, runs an incremental cycle, and tells what was done and why. Nothing needs
 to be configured and nothing outside of this machine is contacted.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if d.users < 10 || d.groups < 3 {
-				return usage("--users %d --groups %d: the demo's day needs at least 10 users and 3 groups", d.users, d.groups)
+			if err := populated(d.users, 10, d.groups, 3); err != nil { // the day of the demo needs some
+				return err
 			}
 			return d.run(cmd.Context())
 		},

@@ -27,6 +27,9 @@ func newSandbox(c *console) *cobra.Command {
 		Short: "A directory that speaks Microsoft Graph, with made-up people",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := populated(users, 0, groups, 0); err != nil {
+				return err
+			}
 			s := graphtest.New(graphtest.Options{
 				Seed: seed, Token: token, Population: graphtest.Population{Users: users, Groups: groups, Tidy: true},
 			})
@@ -58,6 +61,23 @@ func newSandbox(c *console) *cobra.Command {
 	graph.Flags().IntVar(&users, "users", 200, "number of people")
 	graph.Flags().IntVar(&groups, "groups", 20, "number of groups")
 	return cmd
+}
+
+// Most people and groups that a sandbox has: it keeps them in memory.
+const (
+	maxSandboxUsers  = 1_000_000
+	maxSandboxGroups = 100_000
+)
+
+// populated checks the flags --users and --groups, of which there have to be some.
+func populated(users, leastUsers, groups, leastGroups int) error {
+	switch {
+	case users < leastUsers || users > maxSandboxUsers:
+		return usage("--users %d: must be from %d to %d", users, leastUsers, maxSandboxUsers)
+	case groups < leastGroups || groups > maxSandboxGroups:
+		return usage("--groups %d: must be from %d to %d", groups, leastGroups, maxSandboxGroups)
+	}
+	return nil
 }
 
 func orAny(token string) string {

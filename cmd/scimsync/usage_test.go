@@ -11,13 +11,21 @@ import (
 // the code for it.
 func TestWrongUsage(t *testing.T) {
 	for line, want := range map[string]string{
-		"chek":               `unknown command "chek" for "scimsync"; did you mean check?`,
-		"nothing like it":    `unknown command "nothing" for "scimsync"; see`,
-		"sandbox grap":       `unknown command "grap" for "scimsync sandbox"; did you mean graph?`,
-		"version 2":          `unknown command "2" for "scimsync version"; see`,
-		"run --twice":        "unknown flag: --twice; see",
-		"init --app webx":    "--app webx: no such preset; use one of aws-iic, ",
-		"check --output xml": "--output xml: must be table or json; see",
+		"chek":                                `unknown command "chek" for "scimsync"; did you mean check?`,
+		"nothing like it":                     `unknown command "nothing" for "scimsync"; see`,
+		"sandbox grap":                        `unknown command "grap" for "scimsync sandbox"; did you mean graph?`,
+		"version 2":                           `unknown command "2" for "scimsync version"; see`,
+		"run --twice":                         "unknown flag: --twice; see",
+		"init --app webx":                     "--app webx: no such preset; use one of aws-iic, ",
+		"sandbox graph --users -5":            "--users -5: must be from 0 to 1000000; see",
+		"sandbox graph --users 1000001":       "--users 1000001: must be from 0 to 1000000; see",
+		"sandbox graph --users 3 --groups -1": "--groups -1: must be from 0 to 100000; see",
+		"sandbox graph --groups 100001":       "--groups 100001: must be from 0 to 100000; see",
+		"sandbox graph --users x":             `invalid argument "x" for "--users"`,
+		"sandbox scim --seed -1":              `invalid argument "-1" for "--seed"`,
+		"demo --users 9":                      "--users 9: must be from 10 to 1000000; see",
+		"demo --groups 2":                     "--groups 2: must be from 3 to 100000; see",
+		"check --output xml":                  "--output xml: must be table or json; see",
 	} {
 		code, out, errs := runCommand(t, "", strings.Fields(line)...)
 		if code != exitUsage || out != "" || !strings.HasPrefix(errs, want) {

@@ -111,6 +111,21 @@ func TestRoughPopulation(t *testing.T) {
 	}
 }
 
+// Populations of hardly anybody are made, and a day passes in them.
+func TestSmallPopulations(t *testing.T) {
+	for users := range 5 {
+		for groups := range 4 {
+			for _, tidy := range []bool{true, false} {
+				s := New(Options{Seed: 1, Population: Population{Users: users, Groups: groups, Tidy: tidy}})
+				if got := len(s.Truth().Users); got < users {
+					t.Errorf("%d people of %d, tidy %t", got, users, tidy)
+				}
+				s.PassDay()
+			}
+		}
+	}
+}
+
 func TestPassDay(t *testing.T) {
 	t.Parallel()
 	s, c := start(t, Options{Seed: 1, Settings: calm(), Population: Population{Users: 200, Groups: 20, Tidy: true}})
