@@ -128,7 +128,7 @@ func broken(err error) (*Broke, error) {
 		}
 		return &b, nil
 	case temporal.IsCanceledError(err):
-		return &Broke{Code: "stopped", Message: "the cycle was stopped; the next one goes on where it was"}, nil
+		return &Broke{Code: "stopped", Message: "the cycle was stopped; what it had not done waits for the next one"}, nil
 	default:
 		return &Broke{Code: "internal", Message: "a step failed again and again; see the log of the worker"}, nil
 	}
