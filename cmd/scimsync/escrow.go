@@ -170,7 +170,7 @@ func failedWho(r web.EscrowRow) string {
 		case f.Relation == engine.Member:
 			verb = "add"
 		}
-		return fmt.Sprintf("%s: %s %s %s", name, verb, f.Relation, f.To)
+		return fmt.Sprintf("%s: %s %s %s", name, verb, f.Relation, cmp.Or(f.ToName, f.To))
 	}
 	return name
 }
@@ -205,6 +205,9 @@ func newEscrowAct(r *remote, act escrowAct) *cobra.Command {
 				n, err := act.do(a.Client, ctx, id, ids)
 				if err != nil {
 					return err
+				}
+				if n == 0 && len(ids) > 0 {
+					return refuse("escrow %s: no failure of %s waits; the ids are in: scimsync escrow list %s", act.verb, strings.Join(ids, ", "), id)
 				}
 				if r.json() {
 					return writeDocument(r.out, web.CountResult{Count: n})

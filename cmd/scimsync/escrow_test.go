@@ -14,7 +14,7 @@ import (
 func failures(n int) []web.EscrowRow {
 	rows := []web.EscrowRow{
 		{ID: "group:g1", Type: engine.Group, Source: engine.Identity{ID: "g1", Name: "Sales"}, State: engine.ChangeEscrow, Code: "unprocessable", HTTPStatus: 400, Attempts: 1, Due: day(13, 0),
-			Reference: &web.EscrowReference{Relation: engine.Member, To: "u7", ToType: engine.User}},
+			Reference: &web.EscrowReference{Relation: engine.Member, To: "u7", ToType: engine.User, ToName: "zoe@example.test"}},
 		{ID: "group:g1", Type: engine.Group, Source: engine.Identity{ID: "g1", Name: "Sales"}, State: engine.ChangeEscrow, Code: "unprocessable", HTTPStatus: 400, Attempts: 1, Due: day(13, 0),
 			Reference: &web.EscrowReference{Relation: engine.Member, To: "u8", ToType: engine.User, Remove: true}},
 		{ID: "user:u9", Type: engine.User, Source: engine.Identity{ID: "u9"}, State: engine.ChangeExpired, Code: "forbidden", HTTPStatus: 403, Attempts: 40,
@@ -53,6 +53,8 @@ func TestEscrow(t *testing.T) {
 			}
 			return web.Page[web.EscrowRow]{}
 		},
+		"POST /jobs/calm/escrows/retry":   web.CountResult{},
+		"POST /jobs/calm/escrows/ignore":  web.CountResult{},
 		"POST /jobs/webex/escrows/retry":  web.CountResult{Count: 1},
 		"POST /jobs/webex/escrows/ignore": web.CountResult{Count: 33},
 	})
@@ -69,6 +71,11 @@ func TestEscrow(t *testing.T) {
 	want := []string{`POST /jobs/webex/escrows/retry {"ids":["user:u01","user:u99"]}`, "POST /jobs/webex/escrows/ignore {}", "POST /jobs/webex/escrows/retry {}"}
 	if got := s.took(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("asked for %q, want %q", got, want)
+	}
+	for _, line := range []string{"escrow retry calm user:nope --output json", "escrow ignore calm user:nope --output table"} {
+		if code, out, errs := runCommand(t, "", strings.Fields(line)...); code != exitUsage || out != "" || !strings.Contains(errs, "no failure of user:nope waits") {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q", line, code, out, errs)
+		}
 	}
 	for _, line := range []string{"escrow list webex --all --output table", "escrow list webex --output json"} {
 		if code, out, _ := runCommand(t, "", strings.Fields(line)...); code != exitDone || !strings.Contains(out, "user:u30") || strings.Contains(out, "and 13 more") {

@@ -121,8 +121,8 @@ func nameOf(e engine.LogEntry) string {
 	if e.Kind == engine.Group {
 		name = "group " + name
 	}
-	if isMembership(e) {
-		name += ", " + members(e)
+	if n := members(e); isMembership(e) && n != "" {
+		name += ", " + n
 	}
 	return name
 }

@@ -20,6 +20,7 @@ func TestStoryHasOneOrder(t *testing.T) {
 		row(engine.Group, engine.Delete, "G7", "old"), row(engine.Group, engine.Create, "G1", "new"),
 		row(engine.Group, engine.Update, "G4", "new"), row(engine.User, engine.Nothing, "U26", "dan"),
 	}
+	rows[7].Changes = []engine.LoggedChange{{Attribute: "members", New: "ann"}, {Attribute: "members", New: "bob"}, {Attribute: "members", Old: "eve"}}
 	tell := func(rows []engine.LogEntry) string {
 		var b strings.Builder
 		if err := writeStory(&b, rows, 2); err != nil {
@@ -36,8 +37,12 @@ func TestStoryHasOneOrder(t *testing.T) {
 			t.Fatalf("told\n%s\nand\n%s", want, got)
 		}
 	}
+	waits := row(engine.Group, engine.Skip, "G5", "crew") // nobody was added
+	if got := nameOf(waits); got != "group crew" {
+		t.Errorf("a row without members is called %q", got)
+	}
 	var at []int
-	for _, word := range []string{"kim", "eve", "ann", "bob", "group old", "group new:", "group new, ", "… and 1 more users", "1 more were looked at"} {
+	for _, word := range []string{"kim", "eve", "ann", "bob", "group old", "group new:", "group new, +2 -1: ", "… and 1 more users", "1 more were looked at"} {
 		at = append(at, strings.Index(want, word))
 	}
 	if !slices.IsSorted(at) || at[0] < 0 {

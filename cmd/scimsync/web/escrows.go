@@ -133,7 +133,44 @@ func (a *API) listEscrows(ctx context.Context, c *call, in *escrowsInput) (*repl
 	if err == nil && full {
 		page.Next, err = c.next(at)
 	}
+	if err == nil {
+		err = a.nameEnds(ctx, c.job.ID, page.Value)
+	}
 	return answerWith[any](page), err
+}
+
+// nameEnds adds what the other ends of references are called.
+func (a *API) nameEnds(ctx context.Context, j engine.JobID, rows []EscrowRow) error {
+	for _, k := range kinds {
+		var ids []string
+		for _, r := range rows {
+			if r.Reference != nil && r.Reference.ToType == k {
+				ids = append(ids, r.Reference.To)
+			}
+		}
+		slices.Sort(ids)
+		if ids = slices.Compact(ids); len(ids) == 0 {
+			continue
+		}
+		links, err := a.store.LinksOf(ctx, j, k, ids)
+		if err != nil {
+			return err
+		}
+		objects, err := a.store.Objects(ctx, j, k, ids)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if f := r.Reference; f != nil && f.ToType == k {
+				q := engine.Queued{Object: objects[f.To]}
+				if l, linked := links[f.To]; linked {
+					q.Link = &l
+				}
+				f.ToName = nameOf(q)
+			}
+		}
+	}
+	return nil
 }
 
 // maxCauses is how many causes are told apart.

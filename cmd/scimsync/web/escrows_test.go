@@ -47,6 +47,9 @@ func TestEscrows(t *testing.T) {
 		Failed: map[engine.Ref]engine.Escrow{user("h-m000"): timeout, user("h-m001"): timeout}}); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.store.PutLink(t.Context(), "webex", engine.Link{Ref: user("h-m000"), TargetID: "th-m000", State: engine.Managed, Name: "Mira"}, false); err != nil {
+		t.Fatal(err)
+	}
 	c := b.client()
 	for _, top := range []int{0, 1, 2, 3} {
 		var rows []EscrowRow
@@ -64,11 +67,11 @@ func TestEscrows(t *testing.T) {
 		for _, r := range rows {
 			s := r.ID + " " + string(r.State)
 			if r.Reference != nil {
-				s += " to " + r.Reference.To
+				s += " to " + r.Reference.To + " " + r.Reference.ToName
 			}
 			got = append(got, s)
 		}
-		want := []string{"user:a escrow", "user:b escrow", "user:c expired", "group:g escrow", "group:h escrow to h-m000", "group:h escrow to h-m001"}
+		want := []string{"user:a escrow", "user:b escrow", "user:c expired", "group:g escrow", "group:h escrow to h-m000 Mira", "group:h escrow to h-m001 "}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("$top=%d: %s", top, diff)
 		}

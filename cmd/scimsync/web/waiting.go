@@ -74,6 +74,7 @@ type EscrowReference struct {
 	Relation engine.Relation `json:"relation" enum:"member,manager"`
 	To       string          `json:"to" doc:"source id of the other end"`
 	ToType   engine.Kind     `json:"toType"`
+	ToName   string          `json:"toName,omitempty" doc:"what that is called, where the job knows"`
 	Remove   bool            `json:"remove,omitzero" doc:"it was to be removed, not added"`
 }
 
