@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/scimsync/scimsync/mapping"
 	"github.com/scimsync/scimsync/mapping/expr"
@@ -48,7 +50,7 @@ func (a *API) putSchema(ctx context.Context, c *call, in *patchInput) (*struct{}
 	if _, err := a.unchanged(ctx, c, in.IfMatch); err != nil {
 		return nil, err
 	}
-	schema, err := object(in.RawBody)
+	schema, err := schemaParts(c, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +70,44 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 		return nil, badRequest("The body is null. Send a synchronization schema; DELETE goes back to the mapping of the configuration file.")
 	}
 	return m, nil
+}
+
+// schemaMembers are those of a synchronizationSchema. What stands in them is kept as it is, members that mean nothing here
+// included; at the top such a member is most likely a mistake.
+var schemaMembers = []string{"id", "version", "provisioningTaskIdentifier", "synchronizationRules", "directories"}
+
+// wholeSchema is the schema of a document, which is one or an exported template that holds one.
+func wholeSchema(document map[string]json.RawMessage) map[string]json.RawMessage {
+	if document["directories"] != nil || document["synchronizationRules"] != nil {
+		return document
+	}
+	var inner map[string]json.RawMessage
+	if err := json.Unmarshal(document["schema"], &inner); err != nil || inner == nil {
+		return document // what is wrong with it is told of the document
+	}
+	return inner
+}
+
+// schemaParts reads the members of a schema by the rules of section 1: annotations stay, other members that are not known
+// are an error, or dropped where the caller asked for leniency.
+func schemaParts(c *call, body []byte) (map[string]json.RawMessage, error) {
+	parts, err := object(body)
+	if err != nil {
+		return nil, err
+	}
+	parts = wholeSchema(parts)
+	p := problem(http.StatusBadRequest, codeInvalidSchema, "The body has members that a synchronization schema does not have. Remove them, or send the header Prefer: handling=lenient.")
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		if strings.Contains(name, "@odata.") || slices.Contains(schemaMembers, name) {
+			continue
+		}
+		delete(parts, name)
+		p.Details = append(p.Details, ProblemDetail{Code: "UnknownMember", Message: "not known", Target: "/" + clip(name)})
+	}
+	if len(p.Details) > 0 && !c.prefers("handling=lenient") {
+		return nil, p
+	}
+	return parts, nil
 }
 
 // replaceSchema checks a schema and puts it in place. Findings that reject it are told all at once.
@@ -98,7 +138,7 @@ func (a *API) patchSchema(ctx context.Context, c *call, in *patchInput) (*tagged
 	if err != nil {
 		return nil, err
 	}
-	parts, err := object(in.RawBody)
+	parts, err := schemaParts(c, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +146,7 @@ func (a *API) patchSchema(ctx context.Context, c *call, in *patchInput) (*tagged
 	if err != nil {
 		return nil, fmt.Errorf("schema of job %s: %w", c.job.ID, err)
 	}
+	merged = wholeSchema(merged)
 	maps.Copy(merged, parts)
 	if err := a.replaceSchema(ctx, c, merged); err != nil {
 		return nil, err

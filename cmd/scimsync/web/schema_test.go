@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,41 @@ func TestSchema(t *testing.T) {
 	}
 	if got := b.back.calls(); !slices.Equal(got, []string{"schema", "schema", "schema"}) {
 		t.Errorf("asked for %v", got)
+	}
+}
+
+// A member that no schema has is most likely a mistake; what is below is not ours to judge.
+func TestUnknownSchemaMembers(t *testing.T) {
+	b := newBench(t)
+	var doc map[string]json.RawMessage
+	b.want(200, "", "GET", schemaPath, "").into(t, &doc)
+	plain, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc["@odata.context"], doc["bogus"], doc["Version"] = json.RawMessage(`"x"`), json.RawMessage(`1`), json.RawMessage(`"2"`)
+	odd, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for method, body := range map[string]string{"PATCH": `{"bogus":1,"Version":"2"}`, "PUT": string(odd)} {
+		var e ErrorBody
+		b.want(400, "InvalidSchema", method, schemaPath, body).into(t, &e)
+		want := []ProblemDetail{{Code: "UnknownMember", Message: "not known", Target: "/Version"}, {Code: "UnknownMember", Message: "not known", Target: "/bogus"}}
+		if !slices.Equal(e.Error.Details, want) {
+			t.Errorf("%s: %+v", method, e.Error)
+		}
+	}
+	if calls := b.back.calls(); len(calls) > 0 {
+		t.Fatalf("the schema was put in place: %q", calls)
+	}
+	b.want(200, "", "PATCH", schemaPath, `{"bogus":1,"id":"mine"}`, "Prefer: handling=lenient")
+	b.want(204, "", "PUT", schemaPath, `{"id":"t","factoryTag":"scim","schema":`+string(plain)+`}`)
+	b.want(204, "", "PUT", schemaPath, string(odd), "Prefer: handling=lenient")
+	var now map[string]json.RawMessage
+	b.want(200, "", "GET", schemaPath, "").into(t, &now)
+	if now["bogus"] != nil || now["Version"] != nil || now["directories"] == nil || now["@odata.context"] == nil {
+		t.Errorf("the schema has the members %v", slices.Sorted(maps.Keys(now)))
 	}
 }
 
