@@ -23,4 +23,11 @@ func NewLogger(lg *zap.Logger) Logger {
 func (l Logger) Debug(msg string, kv ...any) { l.Debugw(msg, kv...) }
 func (l Logger) Info(msg string, kv ...any)  { l.Debugw(msg, kv...) } // the SDK's "info" is our debug
 func (l Logger) Warn(msg string, kv ...any)  { l.Warnw(msg, kv...) }
-func (l Logger) Error(msg string, kv ...any) { l.Errorw(msg, kv...) }
+
+func (l Logger) Error(msg string, kv ...any) {
+	if msg == "Activity error." { // an ordinary failure of one side: the cycle tells it in its own words
+		l.Debugw(msg, kv...)
+		return
+	}
+	l.Errorw(msg, kv...)
+}
