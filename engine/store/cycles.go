@@ -101,7 +101,7 @@ func (s *Store) BeginCycle(ctx context.Context, fresh engine.Cycle) (engine.Cycl
 // Cycle implements [engine.Cycles].
 func (s *Store) Cycle(ctx context.Context, j engine.JobID, id engine.CycleID) (engine.Cycle, error) {
 	var c engine.Cycle
-	err := s.reread(ctx, j, "read cycle", func(ctx context.Context, t tx) (err error) {
+	err := s.read(ctx, j, "read cycle", func(ctx context.Context, t tx) (err error) {
 		c, err = cycle(ctx, t, id)
 		return err
 	})
@@ -209,7 +209,7 @@ func (s *Store) EndCycle(ctx context.Context, j engine.JobID, id engine.CycleID,
 // JobState implements [engine.Cycles].
 func (s *Store) JobState(ctx context.Context, j engine.JobID) (engine.JobState, error) {
 	var state engine.JobState
-	err := s.reread(ctx, j, "read state of job", func(ctx context.Context, t tx) error {
+	err := s.read(ctx, j, "read state of job", func(ctx context.Context, t tx) error {
 		_, err := t.one(ctx, []any{&state.Fingerprint, &state.InitialDone, &state.Described}, "SELECT fingerprint, initial_done, described FROM job_state WHERE job = ?", t.job)
 		return err
 	})

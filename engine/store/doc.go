@@ -9,9 +9,6 @@
 // short, so this costs little, and it rules out deadlocks, lost wake-ups and log rows that become
 // visible out of order.
 //
-// The steps of a cycle read on that connection, too, whose page cache its own commits leave alone; whoever
-// reads more, or may wait, has connections of his own. driver.go is how SQLite is reached.
-//
 // Repetition: every method may be called again after an answer was lost. What came of a change is
 // recorded once per revision of that change, so a repeated [Store.Settle] neither counts nor logs twice.
 //

@@ -45,24 +45,33 @@ func (l *linkRow) link(k engine.Kind) (engine.Link, error) {
 	return link, err
 }
 
-var putLinks = &bulk{
-	head: `INSERT INTO links (job, kind, id, target_id, state, matched_by, name, disabled, recycled, verify, exported,
-		created_at, updated_at, last_cycle, last_bucket, delete_at, left_reason, recreated) VALUES `,
-	row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", width: 18,
-	tail: ` ON CONFLICT (job, kind, id) DO UPDATE SET target_id = excluded.target_id, state = excluded.state,
-		matched_by = excluded.matched_by, name = excluded.name, disabled = excluded.disabled, recycled = excluded.recycled,
-		verify = excluded.verify, exported = excluded.exported, created_at = excluded.created_at, updated_at = excluded.updated_at,
-		last_cycle = excluded.last_cycle, last_bucket = excluded.last_bucket,
-		delete_at = excluded.delete_at, left_reason = excluded.left_reason, recreated = excluded.recreated`,
+// Few links have a date on which their account is to be deleted, or were made anew: the others are written without,
+// because the SQLite driver takes time for every parameter.
+var putPlainLinks, putDatedLinks = putLinks("0, '', NULL", 15), putLinks("?, ?, ?", 18)
+
+func putLinks(dates string, width int) *bulk {
+	return &bulk{
+		head: `INSERT INTO links (job, kind, id, target_id, state, matched_by, name, disabled, recycled, verify, exported,
+			created_at, updated_at, last_cycle, last_bucket, delete_at, left_reason, recreated) VALUES `,
+		row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " + dates + ")", width: width,
+		tail: ` ON CONFLICT (job, kind, id) DO UPDATE SET target_id = excluded.target_id, state = excluded.state,
+			matched_by = excluded.matched_by, name = excluded.name, disabled = excluded.disabled, recycled = excluded.recycled,
+			verify = excluded.verify, exported = excluded.exported, created_at = excluded.created_at, updated_at = excluded.updated_at,
+			last_cycle = excluded.last_cycle, last_bucket = excluded.last_bucket,
+			delete_at = excluded.delete_at, left_reason = excluded.left_reason, recreated = excluded.recreated`,
+	}
 }
 
-// appendLink appends the row of a link. Times that are not set become the present.
-func appendLink(args []any, t tx, l engine.Link) ([]any, error) {
+// linkRows are links to be written.
+type linkRows struct{ plain, dated []any }
+
+// add appends the row of a link. Times that are not set become the present.
+func (rows *linkRows) add(t tx, l engine.Link) error {
 	var exported any
 	if l.Exported != nil {
 		text, err := encode(l.Exported)
 		if err != nil {
-			return nil, fmt.Errorf("exported values of a %s: %w", l.Kind, err)
+			return fmt.Errorf("exported values of a %s: %w", l.Kind, err)
 		}
 		exported = text
 	}
@@ -73,14 +82,25 @@ func appendLink(args []any, t tx, l engine.Link) ([]any, error) {
 	if updated == 0 {
 		updated = t.now
 	}
-	return append(args, t.job, string(l.Kind), l.ID, l.TargetID, string(l.State), l.MatchedBy, clean(l.Name),
-		flag(l.Disabled), flag(l.Recycled), flag(l.Verify), exported, created, updated, string(l.LastCycle), l.LastBucket,
-		micros(l.DeleteAt), string(l.Left), times(l.Recreated)), nil
+	dated := !l.DeleteAt.IsZero() || l.Left != "" || len(l.Recreated) > 0
+	to := &rows.plain
+	if dated {
+		to = &rows.dated
+	}
+	*to = append(*to, t.job, string(l.Kind), l.ID, l.TargetID, string(l.State), l.MatchedBy, clean(l.Name),
+		flag(l.Disabled), flag(l.Recycled), flag(l.Verify), exported, created, updated, string(l.LastCycle), l.LastBucket)
+	if dated {
+		*to = append(*to, micros(l.DeleteAt), string(l.Left), times(l.Recreated))
+	}
+	return nil
 }
 
-// storeLinks writes rows made by appendLink.
-func storeLinks(ctx context.Context, t tx, rows []any) error {
-	err := t.write(ctx, putLinks, rows)
+// store writes the rows.
+func (rows *linkRows) store(ctx context.Context, t tx) error {
+	err := t.write(ctx, putPlainLinks, rows.plain)
+	if err == nil {
+		err = t.write(ctx, putDatedLinks, rows.dated)
+	}
 	if err != nil && t.d.unique(err) {
 		return engine.ErrLinkTaken
 	}
@@ -89,11 +109,11 @@ func storeLinks(ctx context.Context, t tx, rows []any) error {
 
 // storeLink writes one link.
 func storeLink(ctx context.Context, t tx, l engine.Link) error {
-	row, err := appendLink(nil, t, l)
-	if err != nil {
+	var rows linkRows
+	if err := rows.add(t, l); err != nil {
 		return err
 	}
-	return storeLinks(ctx, t, row)
+	return rows.store(ctx, t)
 }
 
 // links reads the links that a query returns, all of one kind.
@@ -119,7 +139,7 @@ func scanLinks(k engine.Kind, yield func(engine.Link)) func(*sql.Rows) error {
 // Link implements [engine.Links].
 func (s *Store) Link(ctx context.Context, j engine.JobID, r engine.Ref) (engine.Link, error) {
 	var link engine.Link
-	err := s.reread(ctx, j, "read link", func(ctx context.Context, t tx) error {
+	err := s.read(ctx, j, "read link", func(ctx context.Context, t tx) error {
 		list, err := links(ctx, t, r.Kind, "WHERE l.job = ? AND l.kind = ? AND l.id = ?", t.job, string(r.Kind), r.ID)
 		if err == nil && len(list) == 0 {
 			return fmt.Errorf("%s: %w", r.Kind, engine.ErrNoLink)
@@ -135,7 +155,7 @@ func (s *Store) Link(ctx context.Context, j engine.JobID, r engine.Ref) (engine.
 // LinkedTo implements [engine.Links].
 func (s *Store) LinkedTo(ctx context.Context, j engine.JobID, k engine.Kind, targetIDs []string) (map[string]engine.Link, error) {
 	found := map[string]engine.Link{}
-	err := s.reread(ctx, j, "read links of target objects", func(ctx context.Context, t tx) error {
+	err := s.read(ctx, j, "read links of target objects", func(ctx context.Context, t tx) error {
 		return t.eachIn(ctx, scanLinks(k, func(l engine.Link) { found[l.TargetID] = l }),
 			"SELECT "+linkColumns+" FROM links l WHERE l.job = ? AND l.kind = ? AND l.target_id IN (ids)", []any{t.job, string(k)}, targetIDs)
 	})
@@ -145,7 +165,7 @@ func (s *Store) LinkedTo(ctx context.Context, j engine.JobID, k engine.Kind, tar
 // LinksOf implements [engine.Links].
 func (s *Store) LinksOf(ctx context.Context, j engine.JobID, k engine.Kind, ids []string) (map[string]engine.Link, error) {
 	found := map[string]engine.Link{}
-	err := s.reread(ctx, j, "read links of source objects", func(ctx context.Context, t tx) error {
+	err := s.read(ctx, j, "read links of source objects", func(ctx context.Context, t tx) error {
 		return t.eachIn(ctx, scanLinks(k, func(l engine.Link) { found[l.ID] = l }),
 			"SELECT "+linkColumns+" FROM links l WHERE l.job = ? AND l.kind = ? AND l.id IN (ids)", []any{t.job, string(k)}, ids)
 	})

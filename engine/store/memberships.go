@@ -24,7 +24,7 @@ func (s *Store) Holders(ctx context.Context, j engine.JobID, rel engine.Relation
 		return nil, err
 	}
 	var holders []engine.Holder
-	err = s.reread(ctx, j, "list holders of references", func(ctx context.Context, t tx) error {
+	err = s.read(ctx, j, "list holders of references", func(ctx context.Context, t tx) error {
 		// In two steps, so that the first reads nothing but indexes and stops at the limit.
 		var ids []string
 		err := t.each(ctx, func(r *sql.Rows) error {
@@ -52,7 +52,7 @@ func (s *Store) Waiting(ctx context.Context, j engine.JobID, from engine.Ref, re
 		return nil, err
 	}
 	var list []engine.Membership
-	err := s.reread(ctx, j, "list waiting references", func(ctx context.Context, t tx) error {
+	err := s.read(ctx, j, "list waiting references", func(ctx context.Context, t tx) error {
 		return t.each(ctx, scanMemberships(&list), membershipsOf+" AND e.to_id > ? AND "+up+" ORDER BY e.to_id, e.to_kind LIMIT ?",
 			t.job, string(rel), from.ID, after, t.now, limit+1)
 	})

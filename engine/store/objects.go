@@ -113,7 +113,7 @@ func (s *Store) PutObjects(ctx context.Context, j engine.JobID, objects []engine
 // Objects implements [engine.Objects].
 func (s *Store) Objects(ctx context.Context, j engine.JobID, k engine.Kind, ids []string) (map[string]engine.Stored, error) {
 	found := make(map[string]engine.Stored, len(ids))
-	err := s.reread(ctx, j, "read objects", func(ctx context.Context, t tx) error {
+	err := s.read(ctx, j, "read objects", func(ctx context.Context, t tx) error {
 		return eachStored(ctx, t, k, ids, func(o engine.Stored) { found[o.ID] = o })
 	})
 	return found, err
@@ -179,7 +179,7 @@ func (o *objectRow) stored(ref engine.Ref) (engine.Stored, error) {
 func (s *Store) AssignmentPaths(ctx context.Context, j engine.JobID, k engine.Kind, ids []string) (map[string][]engine.AssignmentPath, error) {
 	paths := map[string][]engine.AssignmentPath{}
 	scan := scanPaths(paths)
-	err := s.reread(ctx, j, "read assignment paths", func(ctx context.Context, t tx) error {
+	err := s.read(ctx, j, "read assignment paths", func(ctx context.Context, t tx) error {
 		err := t.eachIn(ctx, scan, `SELECT a.principal_id, '', a.role_id, a.role_value, a.role_name, a.effective FROM assignments a
 			WHERE a.job = ? AND a.principal_kind = ? AND a.principal_id IN (ids) ORDER BY a.principal_id, a.id`, []any{t.job, string(k)}, ids)
 		if err != nil || k != engine.User {

@@ -28,7 +28,7 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	d := &dialect{numbered: true, maxRows: 64}
+	d := &dialect{numbered: true, stepped: true, maxRows: 64}
 	if err = db.PingContext(ctx); err == nil {
 		err = migrate(ctx, db, d)
 	}

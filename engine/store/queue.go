@@ -69,7 +69,7 @@ func (s *Store) EnqueueAll(ctx context.Context, j engine.JobID, all bool) error 
 // Undecided implements [engine.Queue].
 func (s *Store) Undecided(ctx context.Context, j engine.JobID, k engine.Kind, now time.Time, after string, limit int) ([]engine.Queued, error) {
 	var list []engine.Queued
-	err := s.reread(ctx, j, "read undecided changes", func(ctx context.Context, t tx) (err error) {
+	err := s.read(ctx, j, "read undecided changes", func(ctx context.Context, t tx) (err error) {
 		const due = "c.job = ? AND c.kind = ? AND c.id > ? AND (c.state IN ('queued', 'held') OR c.state IN ('escrow', 'later') AND c.due <= ?)"
 		args := []any{t.job, string(k), after, micros(now)}
 		if list, err = loadChanges(ctx, t, k, due+" ORDER BY c.id LIMIT ?", append(args, limit)...); err != nil || len(list) == 0 {
@@ -83,7 +83,7 @@ func (s *Store) Undecided(ctx context.Context, j engine.JobID, k engine.Kind, no
 // Ready implements [engine.Queue].
 func (s *Store) Ready(ctx context.Context, j engine.JobID, k engine.Kind, from, to int64) ([]engine.Queued, error) {
 	var list []engine.Queued
-	err := s.reread(ctx, j, "read ready changes", func(ctx context.Context, t tx) (err error) {
+	err := s.read(ctx, j, "read ready changes", func(ctx context.Context, t tx) (err error) {
 		const ready = "c.job = ? AND c.kind = ? AND c.state = 'ready' AND c.seq >= ? AND c.seq <= ?"
 		args := []any{t.job, string(k), from, to}
 		if list, err = loadChanges(ctx, t, k, ready+" ORDER BY c.seq", args...); err != nil || len(list) == 0 {
@@ -118,72 +118,54 @@ func (s *Store) Changes(ctx context.Context, j engine.JobID, k engine.Kind, stat
 const changeColumns = `c.id, c.seq, c.rev, c.state, c.verify_first, c.attempts, c.first_failure, c.last_failure, c.due, c.code, c.status, c.detail,
 	c.hold, c.owner, c.owner_until`
 
-// changeRow is a row of changes with its object and its link.
-type changeRow struct {
-	id                                         string
-	seq, attempts                              sql.NullInt64
-	rev, firstFailure, lastFailure, due, until int64
-	state                                      engine.ChangeState
-	verifyFirst                                bool
-	status                                     int
-	code, detail, hold                         sql.NullString
-	owner                                      string
-	object                                     objectRow
-	link                                       linkRow
-}
-
-func (c *changeRow) dest() []any {
-	return slices.Concat([]any{&c.id, &c.seq, &c.rev, &c.state, &c.verifyFirst, &c.attempts, &c.firstFailure, &c.lastFailure, &c.due,
-		&c.code, &c.status, &c.detail, &c.hold, &c.owner, &c.until}, c.object.dest(), c.link.dest())
-}
-
-func (c *changeRow) queued(k engine.Kind) (engine.Queued, error) {
-	q := engine.Queued{Ref: engine.Ref{Kind: k, ID: c.id}, Seq: c.seq.Int64, Rev: c.rev, State: c.state, VerifyFirst: c.verifyFirst,
-		Owner: c.owner, Until: fromMicros(c.until)}
-	if c.hold.Valid {
-		h, err := readHold(c.hold.String)
-		if err != nil {
-			return q, err
-		}
-		q.Hold = &h
-	}
-	if c.attempts.Valid {
-		q.Escrow = &engine.Escrow{
-			FirstFailure: fromMicros(c.firstFailure), LastFailure: fromMicros(c.lastFailure), Attempts: int(c.attempts.Int64),
-			Due: fromMicros(c.due), Code: engine.Code(c.code.String), Status: c.status, Detail: c.detail.String,
-			Expired: c.state == engine.ChangeExpired,
-		}
-	}
-	q.Object.Ref = q.Ref
-	var err error
-	if c.object.generation.Valid {
-		q.Known = true
-		if q.Object, err = c.object.stored(q.Ref); err != nil {
-			return q, err
-		}
-	}
-	if c.link.id.Valid {
-		link, err := c.link.link(k)
-		if err != nil {
-			return q, err
-		}
-		q.Link = &link
-	}
-	return q, nil
-}
-
 // loadChanges reads changes with their objects and links.
 func loadChanges(ctx context.Context, t tx, k engine.Kind, where string, args ...any) ([]engine.Queued, error) {
 	var list []engine.Queued
-	var row changeRow // one for all: it is wide
-	dest := row.dest()
 	err := t.each(ctx, func(r *sql.Rows) error {
-		if err := r.Scan(dest...); err != nil {
+		q := engine.Queued{Ref: engine.Ref{Kind: k}}
+		var e engine.Escrow
+		var seq, attempts sql.NullInt64
+		var first, last, due, until int64
+		var code, detail, hold sql.NullString
+		var o objectRow
+		var l linkRow
+		dest := []any{&q.ID, &seq, &q.Rev, &q.State, &q.VerifyFirst, &attempts, &first, &last, &due, &code, &e.Status, &detail,
+			&hold, &q.Owner, &until}
+		if err := r.Scan(append(append(dest, o.dest()...), l.dest()...)...); err != nil {
 			return err
 		}
-		q, err := row.queued(k)
+		q.Seq, q.Until = seq.Int64, fromMicros(until)
+		if hold.Valid {
+			h, err := readHold(hold.String)
+			if err != nil {
+				return err
+			}
+			q.Hold = &h
+		}
+		if attempts.Valid {
+			e.Attempts = int(attempts.Int64)
+			e.Code, e.Detail = engine.Code(code.String), detail.String
+			e.FirstFailure, e.LastFailure, e.Due = fromMicros(first), fromMicros(last), fromMicros(due)
+			e.Expired = q.State == engine.ChangeExpired
+			q.Escrow = &e
+		}
+		q.Object.Ref = q.Ref
+		if o.generation.Valid {
+			q.Known = true
+			var err error
+			if q.Object, err = o.stored(q.Ref); err != nil {
+				return err
+			}
+		}
+		if l.id.Valid {
+			link, err := l.link(k)
+			if err != nil {
+				return err
+			}
+			q.Link = &link
+		}
 		list = append(list, q)
-		return err
+		return nil
 	}, "SELECT "+changeColumns+", "+objectColumns+", "+linkColumns+` FROM changes c
 		LEFT JOIN objects o ON o.job = c.job AND o.kind = c.kind AND o.id = c.id
 		LEFT JOIN links l ON l.job = c.job AND l.kind = c.kind AND l.id = c.id WHERE `+where, args...)

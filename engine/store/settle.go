@@ -96,7 +96,8 @@ func revisions(ctx context.Context, t tx, results []engine.Settled) (map[engine.
 // settlement collects the rows to be written for results, by statement.
 type settlement struct {
 	unlink, dropped, wake, done []engine.Ref
-	links, log                  []any
+	links                       linkRows
+	log                         []any
 	counted                     map[string][]engine.Ref // by bucket: without a new link
 	stay                        []engine.Settled        // their changes stay in the queue
 	grown                       map[engine.Ref]bool     // those of stay that were queued anew
@@ -116,7 +117,7 @@ func (b *settlement) add(t tx, c engine.CycleID, r engine.Settled, queued bool, 
 		if r.Bucket != "" {
 			l.LastCycle, l.LastBucket = c, r.Bucket
 		}
-		if b.links, err = appendLink(b.links, t, l); err != nil {
+		if err := b.links.add(t, l); err != nil {
 			return err
 		}
 	case r.Bucket != "" && !r.Unlink:
@@ -161,7 +162,7 @@ func (b *settlement) store(ctx context.Context, t tx, c engine.CycleID) error {
 	if err := forgetEdges(ctx, t, b.unlink); err != nil {
 		return err
 	}
-	if err := storeLinks(ctx, t, b.links); err != nil {
+	if err := b.links.store(ctx, t); err != nil {
 		return err
 	}
 	for bucket, refs := range b.counted {

@@ -9,15 +9,19 @@ import (
 	"sync"
 )
 
-// maxIDs is the length of a list of ids in one statement.
+// maxIDs is the length of a list of ids in one statement. The SQLite driver needs time that grows
+// with the square of the number of parameters, so statements stay moderate.
 const maxIDs = 64
 
 // dialect is what differs between the two databases.
 type dialect struct {
 	// numbered: parameters are written $1, $2.
 	numbered bool
-	// maxRows is the number of rows that one statement writes. A server is asked once for many rows; SQLite is
-	// no further away than a function, and takes more time for a statement on several rows, which it must be able to undo.
+	// stepped: statements of a few sizes only, because the server prepares and keeps each text. The
+	// SQLite driver compiles every statement anew, so that any size is as good as another.
+	stepped bool
+	// maxRows is the number of rows that one statement writes. SQLite keeps what a statement changes to
+	// be able to undo it, and begins a temporary file for that after 64 KiB.
 	maxRows int
 
 	texts sync.Map // text as written here → text for the database
@@ -46,11 +50,13 @@ func (d *dialect) bind(query string) string {
 	return b.String()
 }
 
-// step returns how many of n rows the next statement takes. There are statements of a few sizes only, because each text is
-// compiled and kept.
+// step returns how many of n rows the next statement takes.
 func (d *dialect) step(n int) int {
 	if n >= d.maxRows {
 		return d.maxRows
+	}
+	if !d.stepped {
+		return n
 	}
 	size := 1
 	for size*4 <= n {
@@ -59,8 +65,11 @@ func (d *dialect) step(n int) int {
 	return size
 }
 
-// pad returns the length of an IN list for n values, of which there are a few, too.
-func pad(n int) int {
+// pad returns the length of an IN list for n values.
+func (d *dialect) pad(n int) int {
+	if !d.stepped {
+		return n
+	}
 	size := 1
 	for size < n {
 		size *= 4
@@ -180,7 +189,7 @@ type listKey struct {
 func (t tx) list(query string, before []any, ids []string, after []any, do func(query string, args []any) error) error {
 	for len(ids) > 0 {
 		n := min(len(ids), maxIDs)
-		padded := pad(n)
+		padded := t.d.pad(n)
 		key := listKey{query, padded}
 		text, ok := t.d.texts.Load(key)
 		if !ok {

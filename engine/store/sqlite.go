@@ -36,29 +36,28 @@ func openSQLite(ctx context.Context, dataDir string) (*Store, error) {
 	if err := f.Close(); err != nil {
 		return nil, problem(err)
 	}
-	d := &dialect{maxRows: 1}
+	d := &dialect{maxRows: 16}
 	s := &Store{d: d, now: time.Now}
-	if err := migrateSQLite(ctx, file, d); err != nil {
+	// The writer waits longest, as other processes (a command beside the service) write in turn.
+	if s.writer, err = sql.Open("sqlite", sqliteURL(file, 8<<10, "_txlock", "immediate")); err != nil {
 		return nil, problem(err)
 	}
-	s.writer = sql.OpenDB(&connector{file: file, pragmas: pragmas(8 << 10), begin: "BEGIN IMMEDIATE"})
 	s.writer.SetMaxOpenConns(1)
-	s.reader = sql.OpenDB(&connector{file: file, pragmas: append(pragmas(2<<10), "query_only(1)"), begin: "BEGIN"})
+	if err := migrateSQLite(ctx, s.writer, d); err != nil {
+		return nil, errors.Join(problem(err), s.writer.Close())
+	}
+	if s.reader, err = sql.Open("sqlite", sqliteURL(file, 2<<10, "_pragma", "query_only(1)")); err != nil {
+		return nil, errors.Join(problem(err), s.writer.Close())
+	}
 	s.reader.SetMaxOpenConns(readers)
 	s.reader.SetMaxIdleConns(readers)
 	return s, nil
 }
 
-// migrateSQLite brings the file up to date. It repeats a migration that another process was faster with: there is no lock
-// to take before the file has tables. The stock driver takes the scripts and dates of migrations.
-func migrateSQLite(ctx context.Context, file string, d *dialect) (err error) {
-	q := url.Values{"_pragma": pragmas(8 << 10), "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: file, RawQuery: q.Encode()}).String())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	db.SetMaxOpenConns(1)
+// migrateSQLite repeats a migration that another process was faster with: there is no lock
+// to take before the file has tables.
+func migrateSQLite(ctx context.Context, db *sql.DB, d *dialect) error {
+	var err error
 	for range maxAttempts {
 		if err = migrate(ctx, db, d); err == nil || ctx.Err() != nil {
 			return err
@@ -71,36 +70,41 @@ func migrateSQLite(ctx context.Context, file string, d *dialect) (err error) {
 	return err
 }
 
-// pragmas are the settings of a connection: cacheKiB of page cache and no memory mapping, as a worker has to live with
-// little memory; FULL, so that a commit survives a loss of power. The ids of a directory are random: a page of an import
-// touches as many pages of the file as it has objects. A write-ahead log of 64 MiB (16,384 pages) between checkpoints keeps
-// down how often each is written to the file.
-func pragmas(cacheKiB int) []string {
-	return []string{
+// sqliteURL names a file with the settings of a connection: cacheKiB of page cache and no memory
+// mapping, as a worker has to live with little memory; FULL, so that a commit survives a loss of power.
+// The ids of a directory are random: a page of an import touches as many pages of the file as it has
+// objects. Small pages and a write-ahead log of 32 MiB between checkpoints keep down what that writes.
+func sqliteURL(file string, cacheKiB int, more ...string) string {
+	q := url.Values{"_pragma": {
 		"busy_timeout(30000)",
+		"page_size(2048)", // of a new file; before the journal mode
 		"journal_mode(WAL)",
 		"synchronous(FULL)",
 		"foreign_keys(1)",
 		fmt.Sprintf("cache_size(-%d)", cacheKiB),
 		"mmap_size(0)",
 		"wal_autocheckpoint(16384)",
+
 		"journal_size_limit(67108864)",
+	}}
+	for i := 0; i < len(more); i += 2 {
+		q.Add(more[i], more[i+1])
 	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: file, RawQuery: q.Encode()}).String()
 }
 
 // unique reports whether an error is a violation of a unique index.
 func uniqueSQLite(err error) bool {
-	code := sqliteCode(err)
-	return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
-func foreignSQLite(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY }
-func busySQLite(err error) bool    { return sqliteCode(err)&0xff == sqlite3.SQLITE_BUSY }
+func foreignSQLite(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
 
-// sqliteCode is the result code in an error, 0 if it is no answer of SQLite.
-func sqliteCode(err error) int {
-	if e, ok := errors.AsType[*sqliteError](err); ok {
-		return e.code
-	}
-	return 0
+func busySQLite(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }

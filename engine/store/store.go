@@ -107,20 +107,10 @@ func (s *Store) attempt(ctx context.Context, j engine.JobID, do func(context.Con
 	return sqlTx.Commit()
 }
 
-// read runs do on one consistent state of the database, while others write.
+// read runs do on one consistent state of the database.
 func (s *Store) read(ctx context.Context, j engine.JobID, what string, do func(context.Context, tx) error) error {
-	return s.snapshot(ctx, s.reader, j, what, do)
-}
-
-// reread is read for the steps of a cycle, which read little at a time, and what was written just before: the connection that
-// writes has it in memory, while SQLite lets the others forget all they have with every commit. Nobody writes meanwhile.
-func (s *Store) reread(ctx context.Context, j engine.JobID, what string, do func(context.Context, tx) error) error {
-	return s.snapshot(ctx, s.writer, j, what, do)
-}
-
-func (s *Store) snapshot(ctx context.Context, db *sql.DB, j engine.JobID, what string, do func(context.Context, tx) error) error {
 	err := func() error {
-		sqlTx, err := db.BeginTx(ctx, s.d.snapshot())
+		sqlTx, err := s.reader.BeginTx(ctx, s.d.snapshot())
 		if err != nil {
 			return err
 		}
