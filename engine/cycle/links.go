@@ -1,7 +1,6 @@
 package cycle
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,8 +50,8 @@ func (r *Runner) AddLink(ctx context.Context, id engine.JobID, ref engine.Ref, t
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	// A change of this process may be linking the account this moment.
-	if holder, taken := r.claims.take(id, ref, targetID); taken {
-		return link, fmt.Errorf("the target object %s is being linked to %s: %w", targetID, holder, engine.ErrLinkTaken)
+	if holder, claimed := r.claims.take(id, ref, targetID); claimed {
+		return link, taken("the target object %s is being linked to %s", targetID, holder)
 	}
 	defer r.claims.release(id, []engine.Settled{{Ref: ref}})
 	if l, err := r.unlinkedYet(ctx, id, ref, targetID); err != nil || l != nil {
@@ -73,6 +72,14 @@ func (r *Runner) AddLink(ctx context.Context, id engine.JobID, ref engine.Ref, t
 	return link, nil
 }
 
+// takenError says which end of a link is taken: [engine.ErrLinkTaken] in words of its own.
+type takenError struct{ text string }
+
+func taken(format string, args ...any) error { return &takenError{fmt.Sprintf(format, args...)} }
+
+func (e *takenError) Error() string { return e.text }
+func (e *takenError) Unwrap() error { return engine.ErrLinkTaken }
+
 func deref(l *engine.Link) engine.Link {
 	if l == nil {
 		return engine.Link{}
@@ -87,7 +94,7 @@ func (r *Runner) unlinkedYet(ctx context.Context, id engine.JobID, ref engine.Re
 	case err == nil && l.TargetID == targetID:
 		return &l, nil
 	case err == nil:
-		return nil, fmt.Errorf("the source object %s is linked to the target object %s; remove that link first: %w", ref.ID, l.TargetID, engine.ErrLinkTaken)
+		return nil, taken("the source object %s is linked to the target object %s; remove that link first", ref.ID, l.TargetID)
 	case !errors.Is(err, engine.ErrNoLink):
 		return nil, err
 	}
@@ -95,8 +102,8 @@ func (r *Runner) unlinkedYet(ctx context.Context, id engine.JobID, ref engine.Re
 	if err != nil {
 		return nil, err
 	}
-	if l, taken := held[targetID]; taken {
-		return nil, fmt.Errorf("the target object %s belongs to %s; remove that link first: %w", targetID, cmp.Or(l.Name, l.ID), engine.ErrLinkTaken)
+	if l, linked := held[targetID]; linked {
+		return nil, taken("the target object %s is linked to the source object %s; remove that link first", targetID, strings.TrimSpace(l.Name+" ("+l.ID+")"))
 	}
 	return nil, nil
 }

@@ -77,7 +77,7 @@ func badJSON(err error) error {
 		return badRequest(fmt.Sprintf("The body is not JSON: %s, at byte %d.", e.Error(), e.Offset))
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return badRequest(fmt.Sprintf("The body has a %s where %s must be something else.", e.Value, memberName(e.Field)),
+		return badRequest(fmt.Sprintf("The body has %s where %s must be something else.", article(e.Value), memberName(e.Field)),
 			ProblemDetail{Code: "InvalidType", Message: "a JSON " + e.Value + " is not allowed here", Target: e.Field})
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
@@ -89,6 +89,14 @@ func badJSON(err error) error {
 		return badRequest("The body ends in the middle of its JSON.")
 	}
 	return badRequest("The body cannot be read: " + err.Error() + ".")
+}
+
+// article puts the right one before a type of JSON: "an array", "a number 1.5".
+func article(value string) string {
+	if value != "" && strings.ContainsRune("aeiou", rune(value[0])) {
+		return "an " + value
+	}
+	return "a " + value
 }
 
 func memberName(field string) string {

@@ -32,6 +32,7 @@ func TestErrors(t *testing.T) {
 		{name: "malformed JSON", status: 400, code: "Request_BadRequest", method: "POST", path: "/jobs/webex/restart", body: `{"criteria":`, message: "not JSON"},
 		{name: "text after JSON", status: 400, code: "Request_BadRequest", method: "POST", path: "/jobs/webex/restart", body: `{} {}`, message: "not JSON"},
 		{name: "wrong type", status: 400, code: "Request_BadRequest", method: "POST", path: "/jobs/webex/restart", body: `{"criteria":"Full"}`, message: "criteria"},
+		{name: "array for an object", status: 400, code: "Request_BadRequest", method: "POST", path: "/jobs/webex/restart", body: `[1]`, message: "The body has an array where"},
 		{name: "unknown member", status: 400, code: "Request_BadRequest", method: "POST", path: "/jobs/webex/restart", body: `{"criterion":{}}`, message: `"criterion"`},
 		{name: "unknown member inside", status: 400, code: "Request_BadRequest", method: "POST", path: "/jobs/webex/restart", body: `{"criteria":{"scope":""}}`, message: `"scope"`},
 		{name: "no body", status: 400, code: "Request_BadRequest", method: "POST", path: "/jobs/webex/provision", message: "missing"},
