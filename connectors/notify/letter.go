@@ -34,6 +34,15 @@ func text(n engine.Notice) string {
 	return fmt.Sprintf("There is news of the kind %q about job %s.", n.Kind, n.Job)
 }
 
+// sentence begins with a capital: messages that were made to follow a colon stand alone in a mail. A command stays as it is.
+func sentence(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	if strings.HasPrefix(s, "scimsync ") {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + s[size:]
+}
+
 // clean removes control characters but line ends and tabs, and makes all line ends the same.
 func clean(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n")
@@ -54,7 +63,7 @@ func clean(s string) string {
 // it.
 func body(n engine.Notice) string {
 	var b strings.Builder
-	b.WriteString(text(n) + "\n")
+	b.WriteString(sentence(text(n)) + "\n")
 	if more := commands(n); len(more) > 0 {
 		b.WriteString("\nWhere scimsync runs:\n\n")
 		width := 0

@@ -185,7 +185,7 @@ func TestInjection(t *testing.T) {
 		if subject := decoded(t, decoded(t, h.Get("Subject"))); strings.ContainsAny(decoded(t, h.Get("Subject")), "\r\n\x00\x1b") || len([]rune(subject)) > longestSubject+len("[scimsync] ") {
 			t.Errorf("%q: subject %q", evil, subject)
 		}
-		if !strings.HasPrefix(body, "first\n.\nQUIT\n") || strings.ContainsAny(body, "\r\x00\x1b") {
+		if !strings.HasPrefix(body, "First\n.\nQUIT\n") || strings.ContainsAny(body, "\r\x00\x1b") {
 			t.Errorf("%q: body %q", evil, body)
 		}
 	}
@@ -355,5 +355,25 @@ func TestBeyondASCII(t *testing.T) {
 	w.Mail.from = &netmail.Address{Address: "scimsync@bücher.example"}
 	if id := w.Mail.compose(held, nil).GetMessageID(); id != "<"+identity(held)+"@scimsync>" {
 		t.Errorf("id %s", id)
+	}
+}
+
+// A mail begins like a sentence, and names each command once.
+func TestBodyIsNoEcho(t *testing.T) {
+	n := engine.Notice{Job: "webex", Kind: engine.NoticeDeletions, At: noon,
+		Text: "éva and 11 others are held; see `scimsync job deletions webex list`, then `scimsync job deletions webex approve --comment \"…\"`."}
+	got := body(n)
+	if !strings.HasPrefix(got, "Éva and 11 others") {
+		t.Errorf("it begins %.20q", got)
+	}
+	for line, want := range map[string]int{"deletions webex list": 1, "deletions webex approve": 1, "deletions webex reject": 1} {
+		if n := strings.Count(got, line); n != want {
+			t.Errorf("%q is there %d times:\n%s", line, n, got)
+		}
+	}
+	for text, want := range map[string]string{"": "There is news", "scimsync check tells": "scimsync check tells", "  12 failed": "12 failed"} {
+		if got := body(engine.Notice{Job: "webex", Text: text}); !strings.HasPrefix(got, want) {
+			t.Errorf("%q begins %.30q", text, got)
+		}
 	}
 }
