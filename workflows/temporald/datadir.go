@@ -48,7 +48,7 @@ func openDataDir(dir string, lg *zap.Logger) (*dataDir, error) {
 	}
 	if held {
 		holder := lockHolder(f)
-		return nil, errors.Join(fmt.Errorf("%w: %s holds the lock %s; stop it, or use another dataDir",
+		return nil, errors.Join(fmt.Errorf("%w: %s holds the lock %s; if that is the service, ask it for a cycle with `scimsync job sync JOB`; else stop it, or use another dataDir",
 			ErrLocked, holder, name), f.Close())
 	}
 	d := &dataDir{path: dir, lock: f, log: lg}

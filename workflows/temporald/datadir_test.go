@@ -89,8 +89,8 @@ func TestLockExcludes(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = openDataDir(dir, zap.NewNop())
-	if !errors.Is(err, ErrLocked) {
-		t.Fatalf("second lock: %v; want ErrLocked", err)
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "`scimsync job sync JOB`") {
+		t.Fatalf("second lock: %v; want ErrLocked, and a way to go on", err)
 	}
 	for _, want := range []string{filepath.Join(dir, "temporal.lock"), fmt.Sprintf("process %d ", os.Getpid()), "dataDir"} {
 		if !strings.Contains(err.Error(), want) {
