@@ -151,7 +151,7 @@ func (b *backend) Stop(ctx context.Context, by web.Caller, j engine.JobID) error
 		return err
 	}
 	if !b.serving {
-		return refusal("InvalidJobState", "no service runs here; stop the command that runs the cycle with Ctrl-C, the next one goes on where it was")
+		return refusal("InvalidJobState", "no service runs here; stop the command that runs the cycle with Ctrl-C; what it had not done waits for the next one")
 	}
 	running, err := b.starter.Stop(ctx, string(j))
 	if err != nil {

@@ -167,6 +167,9 @@ func advice(a *api, j web.SynchronizationJob) []advised {
 		say("in quarantine since "+when(q.CurrentBegan)+quarantineWords(*q), a.next("job start %s", j.ID))
 	}
 	switch n := j.Queue[engine.ChangeHeld]; {
+	case n > 0 && q != nil && q.Reason == engine.QuarantineDeletes && q.Error != nil:
+		why, _, _ := strings.Cut(q.Error.Message, ". ") // what to do follows here
+		say(why+", until somebody decides about them", a.next("job deletions %s list", j.ID))
 	case n > 0:
 		say(fmt.Sprintf("disables and deletes are held back (%s) until somebody decides about them, and the next cycle acts on that", quantity(n, "object")), a.next("job deletions %s list", j.ID))
 	case q != nil && q.Reason == engine.QuarantineDeletes:

@@ -173,7 +173,7 @@ func TestJobSync(t *testing.T) {
 		{engine.CycleQuarantined, &web.CycleProblem{Code: "credentials", Message: "the target refused the token"}, exitHeld},
 		{engine.CycleQuarantined, &web.CycleProblem{Code: "transport", Message: "nobody answers"}, exitConnection},
 		{engine.CycleFailed, &web.CycleProblem{Code: "SourceUnavailable", Message: "Graph does not answer"}, exitConnection},
-		{engine.CycleFailed, &web.CycleProblem{Code: "stopped", Message: "the cycle was stopped"}, exitInternal},
+		{engine.CycleFailed, &web.CycleProblem{Code: "stopped", Message: "the cycle was stopped"}, exitFailed},
 	} {
 		reads := 0
 		if i > 0 {

@@ -44,7 +44,7 @@ running service the cycle goes on there when this command is stopped; without on
 // left says what becomes of a cycle that nobody follows any more.
 func (a *api) left(id engine.JobID) error {
 	if a.local {
-		return &exitError{exitInternal, errors.New("stopped; the next cycle goes on where this one was")}
+		return &exitError{exitInternal, errors.New("stopped; what was not done waits for the next cycle")}
 	}
 	return &exitError{exitInternal, fmt.Errorf("not followed any more; the cycle goes on. To follow it again: %s; to end it: %s", a.next("job sync %s", id), a.next("job stop %s", id))}
 }

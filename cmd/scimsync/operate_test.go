@@ -165,6 +165,9 @@ func (s *sandboxes) operate() {
 
 // failing lets the application refuse somebody, and retries.
 func (s *sandboxes) failing(id string) {
+	for range 2 { // what was decided before may have started a cycle of its own
+		s.run(exitDone, "job", "sync", "app")
+	}
 	if _, err := s.app.AddFault(scimtest.Fault{Method: "PATCH", Path: "/Users", Times: 2, Status: 400, ScimType: "invalidValue"}); err != nil {
 		s.Fatal(err)
 	}

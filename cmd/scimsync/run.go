@@ -146,7 +146,7 @@ func (s *service) sync(ctx context.Context, c *console, j config.Job) (engine.Cy
 	stop()
 	<-shown
 	if ctx.Err() != nil {
-		return engine.Cycle{}, &exitError{exitInternal, errors.New("stopped; the next run goes on where this one was")}
+		return engine.Cycle{}, &exitError{exitInternal, errors.New("stopped; what was not done waits for the next cycle")}
 	}
 	if err != nil {
 		return engine.Cycle{}, err
@@ -188,7 +188,7 @@ func (s *service) serve(ctx context.Context, c *console) error {
 	s.log.Info("running", zap.Int("jobs", len(s.file.Jobs)), zap.Bool("embedded_temporal", s.server != nil), zap.String("temporal", at))
 	select {
 	case <-ctx.Done():
-		s.log.Info("stopping; cycles go on where they are at the next start")
+		s.log.Info("stopping; what a cycle had not done waits for the next one")
 		return nil
 	case err := <-failed:
 		return fmt.Errorf("the embedded Temporal server ended: %w", err)
