@@ -96,6 +96,8 @@ func linkRefusal(err error) error {
 	switch {
 	case errors.Is(err, engine.ErrLinkTaken), errors.Is(err, cycle.ErrCannotList):
 		return refusal("InvalidJobState", "%v", err)
+	case errors.Is(err, engine.ErrNotFound):
+		return refusal("Request_ResourceNotFound", "%v", err)
 	case errors.Is(err, cycle.ErrBusy):
 		return refusal("OperationInProgress", "%v", err)
 	}

@@ -69,7 +69,7 @@ func (r *Runner) ending(ctx context.Context, job *Job, c engine.Cycle, broke err
 	case e.held.Removals > 0:
 		e.state = engine.CycleHeld
 		e.code = string(engine.CodeRemovalsHeld)
-		e.message = fmt.Sprintf("the membership removals of %d groups are held; see them with `scimsync job deletions %s list` and decide with approve or reject", e.held.Removals, c.Job)
+		e.message = fmt.Sprintf("the membership removals of %s are held; see them with `scimsync job deletions %s list` and decide with approve or reject", count(e.held.Removals, "group"), c.Job)
 	}
 	if err := r.againstPlan(ctx, now, &e); err != nil {
 		return e, err
@@ -157,8 +157,8 @@ func (r *Runner) thresholds(ctx context.Context, job *Job, c engine.Cycle, e *en
 	if !yes {
 		return nil
 	}
-	e.message = fmt.Sprintf("%d objects and %d references failed, %d were done; see the causes with `scimsync escrow list %s`, mend them, and start the job again or wait for the next attempt",
-		failures, references, successes, c.Job)
+	e.message = fmt.Sprintf("%s and %s failed, %d were done; see the causes with `scimsync escrow list %s`, mend them, and start the job again or wait for the next attempt",
+		count(failures, "object"), count(references, "reference"), successes, c.Job)
 	e.code = string(reason)
 	if c.Kind == engine.Initial && job.Options.PruneEscrows {
 		if _, err := r.Store.Ignore(ctx, c.Job, nil); err != nil {
