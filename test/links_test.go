@@ -126,8 +126,8 @@ func TestLinkRefused(t *testing.T) {
 			source, target string
 			want           func(error) bool
 		}{
-			{"the source object is linked", c.crew[1], free.ID, says("the source object "+c.crew[1]+" is linked to the target object "+w.mustAccount(c.crew[1]).ID+"; remove that link first")},
-			{"the target object is linked", c.outsider, taken.ID, says("the target object "+taken.ID+" is linked to the source object "+w.linkOf(c.crew[0]).Name+" ("+c.crew[0]+"); remove that link first")},
+			{"the source object is linked", c.crew[1], free.ID, says("the source object " + c.crew[1] + " is linked to the target object " + w.mustAccount(c.crew[1]).ID + "; remove that link first")},
+			{"the target object is linked", c.outsider, taken.ID, says("the target object " + taken.ID + " is linked to the source object " + w.linkOf(c.crew[0]).Name + " (" + c.crew[0] + "); remove that link first")},
 			{"nobody has the source id", "7a1cbd2c-0000-4000-8000-000000000000", free.ID, is(engine.ErrNotFound)},
 			{"deleted for good", purged, free.ID, is(engine.ErrNotFound)},
 			{"nobody has the target id", c.outsider, "no-such-id", func(err error) bool {
