@@ -40,8 +40,8 @@ func (o operation) key() string {
 // the plan leaves no trace, neither here nor there.
 func TestPlan(t *testing.T) {
 	t.Parallel()
-	const people = 400
-	s := newSite(t, graphtest.Options{Seed: 9, Population: graphtest.Population{Users: people, Groups: 14, Tidy: true}}, scimtest.Options{}, "    deletions: {threshold: 0}\n")
+	const people = 2000
+	s := newSite(t, graphtest.Options{Seed: 9, Population: graphtest.Population{Users: people, Groups: 40, Tidy: true}}, scimtest.Options{}, "    deletions: {threshold: 0}\n")
 
 	code, out, errw := s.run("plan", "job", "--output", "json")
 	if code != 0 {
@@ -64,7 +64,9 @@ func TestPlan(t *testing.T) {
 	}
 	s.once(0)
 
-	s.dir.PassDay()
+	for range 4 {
+		s.dir.PassDay()
+	}
 	s.app.ResetCounts()
 	planned := s.operations("plan", "job", "--output", "json")
 	again := s.operations("plan", "job", "--output", "json")
@@ -74,7 +76,7 @@ func TestPlan(t *testing.T) {
 	if n := s.app.Requests(); n.Writes != 0 {
 		t.Errorf("plans wrote to the application: %v", n.By)
 	}
-	if len(planned) < 10 {
+	if len(planned) < 40 {
 		t.Fatalf("a day brought only %d operations: the test shows nothing", len(planned))
 	}
 	s.once(0)
