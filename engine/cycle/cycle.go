@@ -380,11 +380,3 @@ func targetMessage(e *engine.TargetError) string {
 func (r *Runner) log(c engine.Cycle) *zap.Logger {
 	return r.Log.With(zap.String("job", string(c.Job)), zap.String("cycle", string(c.ID)))
 }
-
-// Fingerprint covers everything that decides about objects: a change of it makes the next cycle an
-// initial one. Guards and quarantine decide about cycles, not about objects.
-func Fingerprint(job *engine.Job) string {
-	o := job.Options
-	o.Deletions, o.Quarantine, o.PruneEscrows = engine.DeletionGuard{}, "", false
-	return fmt.Sprintf("%s %s %+v", job.Scope, job.Mapping.Fingerprint(), o)
-}
