@@ -91,6 +91,9 @@ func (r *Runner) batches(ctx context.Context, c engine.Cycle, k engine.Kind, las
 	if err != nil {
 		return nil, err
 	}
+	if last {
+		spans = together(spans)
+	}
 	var out []Batch
 	for _, s := range spans {
 		for from := s.From; from <= s.To; from += BatchSize {
@@ -98,6 +101,20 @@ func (r *Runner) batches(ctx context.Context, c engine.Cycle, k engine.Kind, las
 		}
 	}
 	return out, nil
+}
+
+// together joins the spans of what takes nothing away: at the end those who wait for each other's values are to be
+// tried side by side, whatever class they were in.
+func together(spans []engine.Span) []engine.Span {
+	var out []engine.Span
+	for _, s := range spans {
+		if n := len(out); s.Order > engine.OrderDisable && n > 0 && out[n-1].Order > engine.OrderDisable {
+			out[n-1].To = s.To
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // stage orders kinds and classes: all users before all groups.

@@ -70,7 +70,13 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 		case len(off) == 0 || !b.Last:
 			return nil
 		case len(off) == len(queued):
-			return x.giveUp(ctx, off)
+			broken, err := x.breakRing(ctx, off)
+			if err != nil {
+				return err
+			}
+			if !broken {
+				return x.giveUp(ctx, off)
+			}
 		}
 		// Somebody got through, and may have freed what another one waits for: a chain of names
 		// moves up link by link.
@@ -112,6 +118,7 @@ func refsOf(queued []engine.Queued) []engine.Ref {
 func (x *exporter) giveUp(ctx context.Context, off []putOff) error {
 	failed := make([]engine.Settled, 0, len(off))
 	for _, o := range off {
+		x.comeBack(ctx, &o)
 		x.report(o.failed)
 		failed = append(failed, o.failed)
 	}
@@ -135,6 +142,8 @@ type exporter struct {
 	plan   map[engine.Ref]string // of a saved plan: the digests of what may be done; nil without one
 	// planned counts what was done as the saved plan has it.
 	planned atomic.Int64
+	// aside are changes of unique values whose objects stepped aside for others, see ring.go.
+	aside map[engine.Ref]*engine.AttributeChange
 	// begun are the changes that were taken up; a write of theirs may have been sent.
 	begun sync.Map
 }
