@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scimsync/scimsync/cmd/scimsync/web"
 	"github.com/scimsync/scimsync/connectors/msgraph/graphtest"
 	"github.com/scimsync/scimsync/connectors/scim/scimtest"
+	"github.com/scimsync/scimsync/engine"
 )
 
 // TestInterrupted stops a cycle that disables most people after a few of them, in every way there is. Then the
@@ -110,4 +112,39 @@ func (s *site) inactive() int {
 		}
 	}
 	return n
+}
+
+// TestServiceKilled kills a service in the middle of a cycle. The next one takes the work up at once, and does not wait for the
+// schedule.
+func TestServiceKilled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, company(150, 8), scimtest.Options{Quirks: scimtest.Quirks{Latency: 60 * time.Millisecond}}, "    deletions: {threshold: 0}\n    interval: 24h\n")
+	cmd := s.command("run")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for users := 0; users < 30; users, _ = s.app.Size() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait() // which says that it was killed
+	s.app.Change(func(q *scimtest.Quirks) { q.Latency = 0 })
+	c := s.serving()
+	first := newest(t, c, "job", "")
+	p, err := c.Cycles(t.Context(), "job", web.PageQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(p.Value) < 2 { // the first that is seen may be the one that was cut short
+		time.Sleep(50 * time.Millisecond)
+		if p, err = c.Cycles(t.Context(), "job", web.PageQuery{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := ended(t, c, "job", engine.CycleID(p.Value[0].Cycle)); got.State != engine.CycleSucceeded {
+		t.Errorf("the cycle after it: %+v; seen first: %+v", got, first)
+	}
+	s.inStep()
 }

@@ -133,6 +133,25 @@ func (s *service) unlessPaused(ctx context.Context, c *console, j config.Job) (e
 	return s.asked(ctx, c, j)
 }
 
+// takeUp starts a cycle of each job whose last one was cut short by the end of its process: leavers are not to wait for
+// the schedule.
+func (s *service) takeUp(ctx context.Context) error {
+	b := &backend{service: s, serving: true}
+	for _, j := range s.file.Jobs {
+		last, err := s.store.LastCycles(ctx, engine.JobID(j.ID), 1)
+		if err != nil {
+			return err
+		}
+		if len(last) == 0 || last[0].ErrorCode != cycle.CodeInterrupted {
+			continue
+		}
+		if err := b.goOn(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // sync runs one cycle of a job, or follows the one that is under way, and shows its progress.
 func (s *service) sync(ctx context.Context, c *console, j config.Job) (engine.Cycle, error) {
 	watch, stop := context.WithCancel(ctx)
@@ -172,6 +191,9 @@ func (s *service) serve(ctx context.Context, c *console) error {
 		return err
 	}
 	if err := s.starter.Reconcile(ctx, schedules); err != nil {
+		return err
+	}
+	if err := s.takeUp(ctx); err != nil {
 		return err
 	}
 	var loops sync.WaitGroup
