@@ -24,4 +24,6 @@
 //  7. Run the suite of package enginetest against the sandbox, then the faults: throttling, resets,
 //     cut bodies, expired credentials, answers that lie.
 //  8. Name the type in the one map of cmd/scimsync/wire.go.
+//
+// Package notify stands beside them: it reaches people instead of a directory, by mail and webhooks.
 package connectors
