@@ -117,6 +117,14 @@ func homeName(name string) (home string, guest bool) {
 	return name, false
 }
 
+// HomelessGuest reports whether the user name of an object is that of a guest without the address at home in it: it is
+// used as it is, which is hardly what anybody wants (provisioning.md section 14).
+func (a Attributes) HomelessGuest() bool {
+	name, _ := a[userPrincipalName].(string)
+	_, home := homeName(name)
+	return !home && strings.Contains(strings.ToUpper(name), "#EXT#@")
+}
+
 // isExtensionAttribute recognises extensionAttribute1 to extensionAttribute15.
 func isExtensionAttribute(name string) bool {
 	n, ok := strings.CutPrefix(name, extensionAttribute)

@@ -367,6 +367,13 @@ func acceptGuests(t *testing.T) {
 		if got := w.mustAccount(id); got.UserName != want || got.ID == old.ID {
 			t.Errorf("%s is %s, want %s", raw, got.UserName, want)
 		}
+		status := engine.StatusSuccess
+		if raw == want { // there is no address at home in it
+			status = engine.StatusWarning
+		}
+		if row := w.lastRow(id); row.Status != status {
+			t.Errorf("%s: the row is of status %s: %s", raw, row.Status, row.Detail)
+		}
 	}
 	known := w.there("match@fabrikam.com", true) // matched by the address, too
 	id := w.dir.AddUser(graphtest.User{UserPrincipalName: "match_fabrikam.com#EXT#@contoso.onmicrosoft.com", DisplayName: "Guest"})

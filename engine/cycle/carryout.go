@@ -137,6 +137,9 @@ func (x *exporter) carryOut(ctx context.Context, q engine.Queued, f *decide.Fact
 	s.ForgetMembers = op.Action == engine.Enable && q.Link != nil
 	x.relink(&s, q, *f, op, now)
 	s.Log = x.entry(x.cycle, q, op)
+	if op.Action == engine.Create && q.Kind == engine.User && q.Object.Attributes.HomelessGuest() {
+		warnings = append(warnings, "the user name is that of a guest and holds no address at home; it was used as it is. Map another attribute, such as mail, if it feeds the name of the account")
+	}
 	if len(warnings) > 0 {
 		s.Log.Status, s.Log.Detail = engine.StatusWarning, warnings[0]
 	}
