@@ -128,8 +128,11 @@ type Queued struct {
 	// VerifyFirst: a create may have been sent without its answer having been recorded. The target
 	// is searched before anything is posted (architecture section 4).
 	VerifyFirst bool
-	Escrow      *Escrow // nil if it has not failed
-	Hold        *Hold   // nil if no guard ever held it; it stays until the change is settled
+	// Sent is the value by which an object made by that create can be found, "" if it is not known: the source may
+	// have another one by now.
+	Sent   string
+	Escrow *Escrow // nil if it has not failed
+	Hold   *Hold   // nil if no guard ever held it; it stays until the change is settled
 	// Owner has reserved the change until Until, see [OnDemand].
 	Owner string
 	Until time.Time
@@ -178,6 +181,8 @@ type Queue interface {
 
 	// MarkVerifyFirst marks changes before their create is sent. It is durable when it returns.
 	MarkVerifyFirst(ctx context.Context, j JobID, refs []Ref) error
+	// NoteSent is MarkVerifyFirst that also keeps [Queued.Sent].
+	NoteSent(ctx context.Context, j JobID, sent map[Ref]string) error
 
 	// Settle records what came of changes: for each one the link, the log row, the wake-up of
 	// references, the counters and the removal from the queue (or its escrow) are stored together.

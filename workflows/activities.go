@@ -136,7 +136,7 @@ func beating(ctx context.Context) (beat cycle.Beat, stop func()) {
 	var done atomic.Int64
 	quit := make(chan struct{})
 	go func() {
-		tick := time.NewTicker(heartbeat / 5)
+		tick := time.NewTicker(heartbeat / 20)
 		defer tick.Stop()
 		for {
 			select {

@@ -160,7 +160,11 @@ func (b *backend) Stop(ctx context.Context, by web.Caller, j engine.JobID) error
 	if !running {
 		return refusal("InvalidJobState", "no cycle of job %s is running", j)
 	}
-	return b.note(ctx, by, j, engine.AuditStopped, "", "", "")
+	b.runner.Halt(j)
+	if err := b.note(ctx, by, j, engine.AuditStopped, "", "", ""); err != nil {
+		return err
+	}
+	return b.awaitEnd(ctx, j)
 }
 
 // Sync implements [web.Backend].
@@ -295,19 +299,30 @@ func (b *backend) goOn(ctx context.Context, c config.Job) error {
 // settleCycle stops the running cycle of a job and waits until it has ended.
 func (b *backend) settleCycle(ctx context.Context, j engine.JobID) error {
 	if b.serving {
-		if _, err := b.starter.Stop(ctx, string(j)); err != nil {
+		if running, err := b.starter.Stop(ctx, string(j)); err != nil {
 			return err
+		} else if running {
+			b.runner.Halt(j)
 		}
 	}
+	if !b.serving {
+		last, err := b.store.LastCycles(ctx, j, 1)
+		if err != nil || len(last) == 0 || last[0].State != engine.CycleRunning {
+			return err
+		}
+		return b.closeCycle(ctx, j)
+	}
+	return b.awaitEnd(ctx, j)
+}
+
+// awaitEnd waits until the running cycle of a job, which was stopped, has ended.
+func (b *backend) awaitEnd(ctx context.Context, j engine.JobID) error {
 	ctx, cancel := context.WithTimeout(ctx, stopping)
 	defer cancel()
 	for {
 		last, err := b.store.LastCycles(ctx, j, 1)
 		if err == nil && (len(last) == 0 || last[0].State != engine.CycleRunning) {
 			return nil
-		}
-		if err == nil && !b.serving {
-			return b.closeCycle(ctx, j)
 		}
 		select {
 		case <-ctx.Done():

@@ -57,7 +57,11 @@ func writeResult(w io.Writer, asJSON bool, cycles []engine.Cycle) error {
 // writeCycle prints the outcome of one cycle for people.
 func writeCycle(w io.Writer, c web.CycleResult) error {
 	took := c.EndedAt.Sub(c.StartedAt).Round(10 * time.Millisecond)
-	fmt.Fprintf(w, "job %s: %s cycle %s in %s\n", c.Job, c.Kind, stateWords[c.State], took)
+	words := stateWords[c.State]
+	if c.Error != nil && c.Error.Code == string(engine.ChangedSincePlan) {
+		words = "ended, not all of the plan was done"
+	}
+	fmt.Fprintf(w, "job %s: %s cycle %s in %s\n", c.Job, c.Kind, words, took)
 	return writeCounts(w, c)
 }
 

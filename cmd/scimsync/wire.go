@@ -181,7 +181,7 @@ func (s *service) connect(ctx context.Context) error {
 	s.worker = worker.New(s.client, s.file.Temporal.TaskQueue, worker.Options{
 		WorkerStopTimeout:            5 * time.Second,
 		DisableRegistrationAliasing:  true,
-		MaxHeartbeatThrottleInterval: time.Second, // a step learns with a heartbeat that it was stopped
+		MaxHeartbeatThrottleInterval: time.Second / 2, // a step learns with a heartbeat that it was stopped
 		BackgroundActivityContext:    activities,
 	})
 	workflows.Register(s.worker, &workflows.Activities{Cycles: s.runner})

@@ -44,6 +44,7 @@ type Runner struct {
 	claims    claims    // target objects being linked right now, see match.go
 	tally     tally     // numbers on their way to the store, see tally.go
 	wishes    wishes    // objects wanted on demand, see wishes.go
+	halts     halts     // jobs whose cycle was stopped, see recover.go
 	newcomers newcomers // matching values of objects being made, see newcomers.go
 	licences  licences  // accounts refused for want of a licence, see licences.go
 
@@ -145,6 +146,7 @@ func (r *Runner) Begin(ctx context.Context, id engine.JobID, cycle engine.CycleI
 	if err := r.runWith(ctx, job, state, &c); err != nil {
 		return c, err
 	}
+	r.halts.jobs.Delete(id)
 	// What a connector counted before this cycle, a connection test for example, is not part of it.
 	job.Source.TakeRequests()
 	job.Target.TakeRequests()

@@ -174,6 +174,9 @@ func (d *decider) some(ctx context.Context, queued []engine.Queued) error {
 		if q.Owner != "" && q.Owner != batchOwner && d.now.Before(q.Until) {
 			continue // somebody provisions it on demand right now
 		}
+		if err := d.recover(ctx, &q); err != nil {
+			return err
+		}
 		if d.missing(q) {
 			d.staged = append(d.staged, d.stage(q, decide.Facts{}, missingOperation))
 			continue

@@ -100,13 +100,16 @@ func (r *Runner) ExportEdges(ctx context.Context, c engine.Cycle, s Stretch, bea
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(r.Concurrency)
 		for _, h := range holders {
-			if h.ID > s.UpTo {
+			if h.ID > s.UpTo || r.halted(c.Job) {
 				break
 			}
 			g.Go(func() error { return work(gctx, job, c, h) })
 		}
 		if err := g.Wait(); err != nil {
 			return stopped(err)
+		}
+		if r.halted(c.Job) {
+			return errHalted
 		}
 		done += len(holders)
 		beat(done)

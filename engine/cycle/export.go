@@ -70,7 +70,10 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 		case len(off) == 0 || !b.Last:
 			return nil
 		case len(off) == len(queued):
-			broken, err := x.breakRing(ctx, off)
+			broken, err := false, error(nil)
+			if c.Plan == "" { // a plan has no names in between
+				broken, err = x.breakRing(ctx, off)
+			}
 			if err != nil {
 				return err
 			}
@@ -181,16 +184,15 @@ func (x *exporter) reserve(ctx context.Context) error {
 // mark makes it durable that creates may be sent from now on. The marks of this batch are not
 // heeded now, only those that were there before: a crash left them.
 func (x *exporter) mark(ctx context.Context, queued []engine.Queued) error {
-	var refs []engine.Ref
+	sent := map[engine.Ref]string{}
 	for _, q := range queued {
-		if q.Link == nil && !q.VerifyFirst {
-			refs = append(refs, q.Ref)
+		if q.Link == nil {
+			if value := x.wantedBy(q); !q.VerifyFirst || value != q.Sent {
+				sent[q.Ref] = value
+			}
 		}
 	}
-	if len(refs) == 0 {
-		return nil
-	}
-	return x.Store.MarkVerifyFirst(ctx, x.job.ID, refs)
+	return x.Store.NoteSent(ctx, x.job.ID, sent)
 }
 
 // run exports the changes concurrently and settles them in small groups as they finish. The first
@@ -246,6 +248,9 @@ func (x *exporter) run(ctx context.Context, queued []engine.Queued, beat Beat) (
 		defer workers.Wait()
 		defer close(work)
 		for _, q := range queued {
+			if x.halted(x.job.ID) {
+				cancel(errHalted)
+			}
 			if ctx.Err() != nil { // a select takes either case when both are ready
 				return
 			}

@@ -157,11 +157,20 @@ func (d *decider) planStaged(ctx context.Context, limit int) error {
 		d.log(d.cycle).Warn("disables and deletes are held until somebody approves them",
 			zap.Int("count", held), zap.Int("limit", limit), zap.Int("new", len(news)))
 	}
-	planned, err := d.keepToPlan(ctx, planned)
+	// What is held is held whether or not a saved plan knows of it.
+	var free, stay []engine.Planned
+	for _, p := range planned {
+		if p.Held {
+			stay = append(stay, p)
+		} else {
+			free = append(free, p)
+		}
+	}
+	free, err := d.keepToPlan(ctx, free)
 	if err != nil {
 		return err
 	}
-	return d.plan(ctx, planned)
+	return d.plan(ctx, append(stay, free...))
 }
 
 func (d *decider) held(s staged, limit int) *engine.Hold {

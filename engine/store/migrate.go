@@ -30,6 +30,8 @@ var (
 	sqliteControlPlansSQL string
 	//go:embed migrations/0005_requests.sql
 	requestsSQL string
+	//go:embed migrations/0006_sent.sql
+	sentSQL string
 )
 
 // migrations are all steps from an empty database to the present one. A released step never changes.
@@ -51,6 +53,7 @@ func migrations(d *dialect, words *strings.Replacer) []*goose.Migration {
 		step(3, guardsSQL+guardPlans),
 		step(4, controlSQL+controlPlans),
 		step(5, requestsSQL),
+		step(6, sentSQL),
 	}
 }
 

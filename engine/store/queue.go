@@ -116,7 +116,7 @@ func (s *Store) Changes(ctx context.Context, j engine.JobID, k engine.Kind, stat
 }
 
 const changeColumns = `c.id, c.seq, c.rev, c.state, c.verify_first, c.attempts, c.first_failure, c.last_failure, c.due, c.code, c.status, c.detail,
-	c.hold, c.owner, c.owner_until`
+	c.hold, c.owner, c.owner_until, c.sent`
 
 // loadChanges reads changes with their objects and links.
 func loadChanges(ctx context.Context, t tx, k engine.Kind, where string, args ...any) ([]engine.Queued, error) {
@@ -130,7 +130,7 @@ func loadChanges(ctx context.Context, t tx, k engine.Kind, where string, args ..
 		var o objectRow
 		var l linkRow
 		dest := []any{&q.ID, &seq, &q.Rev, &q.State, &q.VerifyFirst, &attempts, &first, &last, &due, &code, &e.Status, &detail,
-			&hold, &q.Owner, &until}
+			&hold, &q.Owner, &until, &q.Sent}
 		if err := r.Scan(append(append(dest, o.dest()...), l.dest()...)...); err != nil {
 			return err
 		}
@@ -275,6 +275,26 @@ func (s *Store) Requeue(ctx context.Context, j engine.JobID, owner string, now t
 		return err
 	})
 	return int(n), err
+}
+
+var noteSent = &bulk{
+	head: "WITH v (job, kind, id, sent) AS (VALUES ", row: "(?, ?, ?, ?)", width: 4,
+	tail: `) UPDATE changes SET verify_first = 1, sent = v.sent FROM v
+		WHERE changes.job = v.job AND changes.kind = v.kind AND changes.id = v.id`,
+}
+
+// NoteSent implements [engine.Queue].
+func (s *Store) NoteSent(ctx context.Context, j engine.JobID, sent map[engine.Ref]string) error {
+	if len(sent) == 0 {
+		return nil
+	}
+	return s.write(ctx, j, "note creates", func(ctx context.Context, t tx) error {
+		rows := make([]any, 0, len(sent)*noteSent.width)
+		for r, value := range sent {
+			rows = append(rows, t.job, string(r.Kind), r.ID, clean(value))
+		}
+		return t.write(ctx, noteSent, rows)
+	})
 }
 
 // MarkVerifyFirst implements [engine.Queue].
