@@ -209,6 +209,51 @@ func queueTests() []storeTest {
 				c.Error("queueing an object anew lost its mark: it could be created twice")
 			}
 		}},
+		{"what a create can be found by is kept with its mark", func(c *storeCase) {
+			ctx := c.Context()
+			c.must(c.s.Enqueue(ctx, c.job, []engine.Ref{user("u1"), user("u2")}))
+			c.must(c.s.NoteSent(ctx, c.job, map[engine.Ref]string{user("u1"): "Ann@example.test", user("nobody"): "x"}))
+			if q := c.change(user("u1")); !q.VerifyFirst || q.Sent != "Ann@example.test" {
+				c.Errorf("u1: %+v", q)
+			}
+			if q := c.change(user("u2")); q.VerifyFirst || q.Sent != "" {
+				c.Errorf("u2: %+v", q)
+			}
+			c.must(c.s.Enqueue(ctx, c.job, []engine.Ref{user("u1")}))
+			if q := c.change(user("u1")); !q.VerifyFirst || q.Sent != "Ann@example.test" {
+				c.Errorf("queueing an object anew lost what was sent for it: %+v", q)
+			}
+			c.must(c.s.NoteSent(ctx, c.job, nil))
+		}},
+		{"what a cycle planned and did not do is decided anew, and doubted where it was begun", func(c *storeCase) {
+			ctx := c.Context()
+			refs := []engine.Ref{user("u1"), user("u2"), user("u3")}
+			for _, r := range refs {
+				c.must(c.s.PutLink(ctx, c.job, engine.Link{Ref: r, TargetID: "t-" + r.ID, State: engine.Managed}, true))
+				c.must(c.s.Plan(ctx, c.job, []engine.Planned{{Ref: r, Order: engine.OrderUpdate}}))
+			}
+			c.seal(engine.User)
+			c.must(c.s.LeaseReady(ctx, c.job, engine.User, 1, 1, "cycle", now.Add(time.Hour), now))
+			c.must(c.s.LeaseReady(ctx, c.job, engine.User, 2, 2, "somebody", now.Add(time.Hour), now))
+			if n := got(c.s.Requeue(ctx, c.job, "cycle", now))(c); n != 3 {
+				c.Errorf("put back: %d", n)
+			}
+			c.equal("to be decided", c.queued(), []string{"user:u1", "user:u2", "user:u3"})
+			for id, verify := range map[string]bool{"u1": true, "u2": false, "u3": false} {
+				if l := got(c.s.Link(ctx, c.job, user(id)))(c); l.Verify != verify {
+					c.Errorf("%s: verify is %v", id, l.Verify)
+				}
+			}
+			if q := c.change(user("u2")); q.Owner != "somebody" {
+				c.Errorf("a reservation whose time is not over was ended: %+v", q)
+			}
+			if n := got(c.s.Requeue(ctx, c.job, "cycle", now.Add(2*time.Hour)))(c); n != 0 {
+				c.Errorf("put back again: %d", n)
+			}
+			if l := got(c.s.Link(ctx, c.job, user("u2")))(c); !l.Verify {
+				c.Error("whose reservation ran out may have been written to")
+			}
+		}},
 		{"escrow waits for its time", func(c *storeCase) {
 			ctx := c.Context()
 			c.must(c.s.Enqueue(ctx, c.job, []engine.Ref{user("u1"), user("u2")}))

@@ -121,6 +121,7 @@ func planTests() []storeTest {
 				c.equal("plan", got(c.s.PlanOf(ctx, c.job, "p1", refs))(c), want)
 			}
 			c.must(c.s.PutPlan(ctx, c.job, "p2", []engine.PlannedOp{{Ref: user("u2"), Digest: "c"}}))
+			c.equal("size of a plan", got(c.s.PlanSize(ctx, c.job, "p2"))(c), 1)
 			c.equal("another plan", got(c.s.PlanOf(ctx, c.job, "p2", refs))(c), map[engine.Ref]string{user("u2"): "c"})
 			c.equal("another job", got(c.s.PlanOf(ctx, "other", "p1", refs))(c), nil)
 			c.must(c.s.PutPlan(ctx, c.job, "p1", ops[3:]))
