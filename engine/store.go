@@ -179,9 +179,7 @@ type Queue interface {
 	// Ready returns the ready changes of a kind with from ≤ Seq ≤ to that are still to be exported, in order.
 	Ready(ctx context.Context, j JobID, k Kind, from, to int64) ([]Queued, error)
 
-	// MarkVerifyFirst marks changes before their create is sent. It is durable when it returns.
-	MarkVerifyFirst(ctx context.Context, j JobID, refs []Ref) error
-	// NoteSent is MarkVerifyFirst that also keeps [Queued.Sent].
+	// NoteSent gives changes VerifyFirst and [Queued.Sent] before their create is sent. It is durable when it returns.
 	NoteSent(ctx context.Context, j JobID, sent map[Ref]string) error
 
 	// Settle records what came of changes: for each one the link, the log row, the wake-up of
@@ -192,7 +190,8 @@ type Queue interface {
 
 	// Requeue puts ready changes back to be decided: what an earlier cycle planned and did not do is no plan any more.
 	// Where owner, or anybody whose time is over, still has a change reserved, a write may have been sent without a
-	// record of it: the links of those objects get Verify, and the reservations end. It returns how many were put back.
+	// record of it: those changes get VerifyFirst and the links of their objects Verify, and the reservations end. It
+	// returns how many were put back.
 	Requeue(ctx context.Context, j JobID, owner string, now time.Time) (int, error)
 
 	// QueueSize counts the changes of a job by state.

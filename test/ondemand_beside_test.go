@@ -165,11 +165,11 @@ type meddler struct {
 	meddle func(context.Context, engine.Ref)
 }
 
-func (m *meddler) MarkVerifyFirst(ctx context.Context, j engine.JobID, refs []engine.Ref) error {
-	if err := m.Store.MarkVerifyFirst(ctx, j, refs); err != nil {
+func (m *meddler) NoteSent(ctx context.Context, j engine.JobID, sent map[engine.Ref]string) error {
+	if err := m.Store.NoteSent(ctx, j, sent); err != nil {
 		return err
 	}
-	for _, r := range refs {
+	for r := range sent {
 		m.meddle(ctx, r)
 	}
 	return nil

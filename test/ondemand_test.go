@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -398,6 +399,21 @@ func TestOnDemandGuard(t *testing.T) {
 	w.did(got[3], engine.StatusSuccess, engine.Update, "")
 	if c := w.cycle(); c.State != engine.CycleHeld {
 		t.Fatalf("the cycle ended %s, want held", c.State)
+	}
+	asked, err := json.Marshal(cycle.Asked{By: "an operator", Subjects: users(ids[0])})
+	if err == nil {
+		err = w.store.PutRequest(t.Context(), "test", "r1", asked)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused, err := w.runner.ProvisionRequest(t.Context(), "test", "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.did(refused[0], engine.StatusSkipped, engine.Skip, string(engine.AwaitingApproval))
+	if !w.mustAccount(ids[0]).Active {
+		t.Error("one who may not approve disabled what was held")
 	}
 	one := w.provision(ids[0])[0]
 	w.did(one, engine.StatusSuccess, engine.Disable, "")

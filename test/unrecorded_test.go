@@ -2,6 +2,7 @@ package test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/scimsync/scimsync/engine"
 )
@@ -62,4 +63,40 @@ func TestUnrecordedCreate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUnrecordedEnable: a process enabled somebody's account again and did not live to record it, and the person leaves before
+// the next cycle. The account is not left active because it is believed to be disabled.
+func TestUnrecordedEnable(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := newWorld(t, setting{virtual: true})
+		id := w.assigned("ann")[0]
+		w.sync()
+		w.dir.UpdateUser(id, map[string]any{"accountEnabled": false})
+		w.sync()
+		ref := engine.Ref{Kind: engine.User, ID: id}
+		ctx := t.Context()
+		if a := w.mustAccount(id); a.Active {
+			t.Fatalf("the account is %+v", a)
+		}
+		w.dir.UpdateUser(id, map[string]any{"accountEnabled": true})
+		if c, err := w.runner.Begin(ctx, "test", "killed"); err != nil || w.runner.Import(ctx, c, func(int) {}) != nil {
+			t.Fatalf("%+v %v", c, err)
+		}
+		if _, err := w.store.Lease(ctx, "test", []engine.Ref{ref}, "cycle:killed", time.Now().Add(time.Minute), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.app.Put(w.mustAccount(id).ID, map[string]any{"userName": "ann@example.test", "externalId": id, "displayName": "ann Test", "active": true}); err != nil {
+			t.Fatal(err)
+		}
+		w.dir.Unassign(id)
+		w.dir.UpdateUser(id, map[string]any{"accountEnabled": false})
+		time.Sleep(40 * time.Minute)
+		w.sync()
+		if a := w.mustAccount(id); a.Active {
+			t.Errorf("the account is %+v", a)
+		}
+		w.settled()
+		w.quiet()
+	})
 }

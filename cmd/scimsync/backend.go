@@ -398,7 +398,7 @@ func (b *backend) Provision(ctx context.Context, by web.Caller, j engine.JobID, 
 	if _, err := b.configured(j); err != nil {
 		return nil, err
 	}
-	asked, err := json.Marshal(cycle.Asked{By: by.Name, Subjects: subjects, DryRun: dryRun, Explain: explain})
+	asked, err := json.Marshal(cycle.Asked{By: by.Name, Subjects: subjects, DryRun: dryRun, Explain: explain, MayApprove: by.Approver})
 	if err != nil {
 		return nil, err
 	}

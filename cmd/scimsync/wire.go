@@ -131,6 +131,14 @@ func (s *service) temporal(ctx context.Context) error {
 // configuration and people's verdicts may be others by now.
 func (s *service) work() error {
 	if s.server != nil {
+		alone, err := s.store.Alone(context.Background())
+		if err != nil {
+			return &exitError{exitConnection, err}
+		}
+		if !alone {
+			return &exitError{exitConnection, errors.New("another process runs cycles on this store with a Temporal server of its own; " +
+				"let several workers share one with temporal.address, or ask the one that runs with --server")}
+		}
 		var jobs []string
 		for _, j := range s.file.Jobs {
 			jobs = append(jobs, j.ID)

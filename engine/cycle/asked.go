@@ -15,6 +15,8 @@ type Asked struct {
 	Subjects []engine.Subject `json:"subjects"`
 	DryRun   bool             `json:"dryRun"`
 	Explain  bool             `json:"explain"`
+	// MayApprove says that to ask for a single object approves what a guard holds of it.
+	MayApprove bool `json:"mayApprove"`
 }
 
 // Answered is the answer to it. Stopped is set when a connection as a whole was broken.
@@ -45,7 +47,7 @@ func (r *Runner) ProvisionRequest(ctx context.Context, j engine.JobID, id string
 	if err := json.Unmarshal(asked, &in); err != nil {
 		return nil, fmt.Errorf("request %s: %w", id, err)
 	}
-	out.Subjects, err = r.Provision(ctx, j, in.By, in.Subjects, in.DryRun, in.Explain)
+	out.Subjects, err = r.provision(ctx, j, in)
 	if stop, ok := errors.AsType[*StopError](err); ok {
 		out.Stopped, err = &Stopped{stop.Code, stop.Side, stop.Message}, nil
 	}

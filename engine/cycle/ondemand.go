@@ -29,6 +29,11 @@ const onDemandAtOnce = 8
 // What went wrong with one subject is told in its answer. The error is for what concerns all: a [*StopError] when a
 // connection is broken. The answers beside it are those of the subjects that were done by then.
 func (r *Runner) Provision(ctx context.Context, id engine.JobID, by string, subjects []engine.Subject, dryRun, explain bool) ([]engine.Provisioned, error) {
+	return r.provision(ctx, id, Asked{By: by, Subjects: subjects, DryRun: dryRun, Explain: explain, MayApprove: true})
+}
+
+func (r *Runner) provision(ctx context.Context, id engine.JobID, in Asked) ([]engine.Provisioned, error) {
+	subjects := in.Subjects
 	job, err := r.jobOf(id)
 	if err != nil {
 		return nil, err
@@ -46,7 +51,7 @@ func (r *Runner) Provision(ctx context.Context, id engine.JobID, by string, subj
 	}
 	run := uuid.NewString()
 	d := &onDemand{
-		Runner: r, job: job, source: source, state: state, by: by, dry: dryRun, explain: explain,
+		Runner: r, job: job, source: source, state: state, by: in.By, dry: in.DryRun, explain: in.Explain, mayApprove: in.MayApprove,
 		cycle: engine.Cycle{ID: engine.CycleID("ondemand-" + run), Job: id, Kind: engine.Incremental},
 		owner: "ondemand:" + run,
 	}
@@ -76,6 +81,7 @@ type onDemand struct {
 	cycle        engine.Cycle
 	by           string
 	dry, explain bool
+	mayApprove   bool
 	owner        string // of the reservations
 	leases       leases
 	planned      claims    // what a dry run would link
@@ -228,6 +234,8 @@ func (d *onDemand) guard(ctx context.Context) error {
 		h, now := t.queued.Hold, d.Now()
 		switch verdict := decide.Allowed(h, t.op, t.queued.Object.ChangedAt, now); {
 		case h == nil || verdict == engine.Approved:
+		case !d.mayApprove:
+			d.refuse(t, engine.AwaitingApproval, "A guard holds the "+string(h.Action)+". Whoever may approve deletions decides about it; provisioning the object does not.")
 		case verdict == engine.Rejected && len(destructive) > 1:
 			d.refuse(t, engine.RejectedByAdmin, "An administrator rejected the "+string(h.Action)+"; provision the object alone if it is to be carried out all the same.")
 		case verdict == engine.Rejected:

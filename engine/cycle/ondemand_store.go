@@ -69,12 +69,12 @@ func (k *kept) ForgetExported(ctx context.Context, j engine.JobID, group engine.
 // Count implements [engine.Cycles]: there is no cycle to count in.
 func (k *kept) Count(context.Context, engine.JobID, engine.CycleID, engine.Counts) error { return nil }
 
-// MarkVerifyFirst implements [engine.Queue].
-func (k *kept) MarkVerifyFirst(ctx context.Context, j engine.JobID, refs []engine.Ref) error {
+// NoteSent implements [engine.Queue].
+func (k *kept) NoteSent(ctx context.Context, j engine.JobID, sent map[engine.Ref]string) error {
 	if k.dry {
 		return nil
 	}
-	return k.Store.MarkVerifyFirst(ctx, j, refs)
+	return k.Store.NoteSent(ctx, j, sent)
 }
 
 // PutLink implements [engine.Links]. It is called for objects whose target object seems to be gone.

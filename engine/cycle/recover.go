@@ -2,6 +2,8 @@ package cycle
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,11 +26,17 @@ func (e *evaluator) wantedBy(q engine.Queued) string {
 // it, where deciding as usual would not: the source gave the person another name meanwhile, or took the access away. An
 // account that is found is linked, so that it is renamed, or disabled. One that others made is left alone.
 func (d *decider) recover(ctx context.Context, q *engine.Queued) error {
-	if !q.VerifyFirst || q.Link != nil || q.Sent == "" {
+	if !q.VerifyFirst || q.Link == nil && q.Sent == "" {
 		return nil
 	}
 	f := d.facts(*q, anyValue)
 	entitled := f.State == engine.Active && f.Factors.InScope() && f.Factors.Enabled
+	if q.Link != nil {
+		if entitled {
+			return nil // the export reads the account before it decides
+		}
+		return d.reenabled(ctx, q, f)
+	}
 	if entitled && strings.EqualFold(d.wantedBy(*q), q.Sent) {
 		return nil // the export searches by that value before it posts anything
 	}
@@ -56,6 +64,34 @@ func (d *decider) recover(ctx context.Context, q *engine.Queued) error {
 	}
 	q.Link = &l
 	d.log(d.cycle).Info("an object that a process made and did not live to record was found")
+	return nil
+}
+
+// reenabled reads the account of somebody whom a process may have enabled without living to record it, and who lost the
+// access again since. What is believed of such an account, that it is inactive, would keep it active for ever.
+func (d *decider) reenabled(ctx context.Context, q *engine.Queued, f decide.Facts) error {
+	if !q.Link.Disabled {
+		return nil // believed to be active: what takes the access away does not ask
+	}
+	res, err := d.job.Target.Get(ctx, q.Kind, q.Link.TargetID)
+	if te, ok := errors.AsType[*engine.TargetError](err); ok && te.Outcome == engine.OutcomeRematch {
+		return nil
+	}
+	if err != nil {
+		return stopped(err)
+	}
+	l := *q.Link
+	l.Exported = exported(l, decide.Facts{Mapping: f.Mapping, Target: decide.Target{State: decide.Found, Resource: res}}, engine.Operation{}, nil)
+	f.Target = decide.Target{State: decide.Found, Resource: res}
+	active := slices.ContainsFunc(f.Desired.Update(res.Read), func(c engine.AttributeChange) bool { return c.SoftDelete })
+	if active {
+		l.State, l.Disabled = engine.Managed, false
+	}
+	l.Verify = false
+	if err := d.Store.PutLink(ctx, d.job.ID, l, false); err != nil {
+		return err
+	}
+	q.Link = &l
 	return nil
 }
 

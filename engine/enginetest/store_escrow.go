@@ -43,7 +43,7 @@ func escrowTests() []storeTest {
 		{"what is done for now is looked at again when it is due", func(c *storeCase) {
 			ctx := c.Context()
 			c.queue(user("u1"))
-			c.must(c.s.MarkVerifyFirst(ctx, c.job, []engine.Ref{user("u1")}))
+			c.must(c.s.NoteSent(ctx, c.job, map[engine.Ref]string{user("u1"): ""}))
 			c.settle(user("u1"), engine.Settled{Escrow: escrow(ago)})
 			rev := c.change(user("u1")).Rev
 			id := c.cycle("c1")

@@ -48,7 +48,7 @@ func objectTests() []storeTest {
 			c.must(c.s.PutObjects(ctx, c.job, nil, nil))
 			c.must(c.s.Enqueue(ctx, c.job, nil))
 			c.must(c.s.Plan(ctx, c.job, nil))
-			c.must(c.s.MarkVerifyFirst(ctx, c.job, nil))
+			c.must(c.s.NoteSent(ctx, c.job, nil))
 			c.must(c.s.Settle(ctx, c.job, "", nil))
 		}},
 		{"assignment paths", func(c *storeCase) {

@@ -196,7 +196,7 @@ func queueTests() []storeTest {
 			c.must(c.s.Enqueue(ctx, c.job, []engine.Ref{user("u1"), user("u2")}))
 			rev := c.change(user("u1")).Rev
 			for range 2 {
-				c.must(c.s.MarkVerifyFirst(ctx, c.job, []engine.Ref{user("u1"), user("nobody")}))
+				c.must(c.s.NoteSent(ctx, c.job, map[engine.Ref]string{user("u1"): "", user("nobody"): ""}))
 			}
 			if q := c.change(user("u1")); !q.VerifyFirst || q.Rev != rev {
 				c.Errorf("u1: %+v", q)
@@ -257,7 +257,7 @@ func queueTests() []storeTest {
 		{"escrow waits for its time", func(c *storeCase) {
 			ctx := c.Context()
 			c.must(c.s.Enqueue(ctx, c.job, []engine.Ref{user("u1"), user("u2")}))
-			c.must(c.s.MarkVerifyFirst(ctx, c.job, []engine.Ref{user("u1")}))
+			c.must(c.s.NoteSent(ctx, c.job, map[engine.Ref]string{user("u1"): ""}))
 			due := now.Add(time.Hour)
 			q := c.change(user("u1"))
 			c.must(c.s.Settle(ctx, c.job, "", []engine.Settled{{Ref: q.Ref, Rev: q.Rev, Escrow: escrow(due)}}))

@@ -85,7 +85,7 @@ func settleTests() []storeTest {
 			ctx := c.Context()
 			id := c.cycle("c1")
 			q := c.queue(user("u1"), user("u2"))
-			c.must(c.s.MarkVerifyFirst(ctx, c.job, []engine.Ref{user("u1"), user("u2")}))
+			c.must(c.s.NoteSent(ctx, c.job, map[engine.Ref]string{user("u1"): "", user("u2"): ""}))
 			c.must(c.s.Enqueue(ctx, c.job, []engine.Ref{user("u1"), user("u2")}))
 			results := []engine.Settled{
 				{Ref: user("u1"), Rev: q[user("u1")].Rev, Bucket: engine.BucketCreated, Link: linkOf(user("u1")), Log: row(engine.Create, user("u1"))},
@@ -115,7 +115,7 @@ func settleTests() []storeTest {
 			result := []engine.Settled{{Ref: old.Ref, Rev: old.Rev, Bucket: engine.BucketUpdated, Log: row(engine.Update, old.Ref)}}
 			c.must(c.s.Settle(ctx, c.job, id, result))
 			young := c.queue(user("u1"))[user("u1")]
-			c.must(c.s.MarkVerifyFirst(ctx, c.job, []engine.Ref{user("u1")}))
+			c.must(c.s.NoteSent(ctx, c.job, map[engine.Ref]string{user("u1"): ""}))
 			c.must(c.s.Settle(ctx, c.job, id, result))
 			left := c.change(user("u1"))
 			if left.Rev != young.Rev {

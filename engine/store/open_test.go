@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -108,6 +109,44 @@ func TestSQLiteFileIsPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Of the processes that share a database, one at a time may run cycles by itself.
+func TestAlone(t *testing.T) {
+	url := enginetest.Postgres(t)
+	open := func() *store.Store {
+		s, err := store.Open(t.Context(), url, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	alone := func(s *store.Store) bool {
+		ok, err := s.Alone(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	first, second := open(), open()
+	defer func() {
+		if err := second.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if !alone(first) || alone(second) {
+		t.Error("want the first to have the store, and the second not")
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if alone(second) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("the second did not get the store when the first was closed")
 }
 
 // Several processes may open one store, also a new one, and see what the others wrote.

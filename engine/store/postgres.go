@@ -41,6 +41,26 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	return &Store{d: d, writer: db, reader: db, now: time.Now}, nil
 }
 
+// Alone claims the store for one process that runs cycles by itself, as with an embedded Temporal server: another such
+// process would run the same jobs at the same time. It is held until the store is closed. ok is false when somebody
+// else has it. A SQLite file needs no such claim, its folder has one.
+func (s *Store) Alone(ctx context.Context) (ok bool, err error) {
+	if !s.d.numbered {
+		return true, nil
+	}
+	conn, err := s.writer.Conn(ctx)
+	if err != nil {
+		return false, fmt.Errorf("store: claim: %w", err)
+	}
+	h := fnv.New64a()
+	h.Write([]byte("scimsync runs cycles here"))
+	if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", int64(h.Sum64())).Scan(&ok); err != nil || !ok {
+		return false, errors.Join(err, conn.Close())
+	}
+	s.claim = conn
+	return true, nil
+}
+
 // cause is what the server or the network said, without the account of all addresses that were tried.
 func cause(err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -268,7 +267,7 @@ func (s *Store) Requeue(ctx context.Context, j engine.JobID, owner string, now t
 		if err := eachKind(ctx, t, "UPDATE links SET verify = 1 WHERE job = ? AND kind = ? AND id IN (ids) AND verify = 0", begun); err != nil {
 			return err
 		}
-		if err := eachKind(ctx, t, "UPDATE changes SET owner = '', owner_until = 0 WHERE job = ? AND kind = ? AND id IN (ids)", begun); err != nil {
+		if err := eachKind(ctx, t, "UPDATE changes SET owner = '', owner_until = 0, verify_first = 1 WHERE job = ? AND kind = ? AND id IN (ids)", begun); err != nil {
 			return err
 		}
 		n, err = t.exec(ctx, "UPDATE changes SET state = 'queued', seq = NULL WHERE job = ? AND state = 'ready'", t.job)
@@ -294,24 +293,6 @@ func (s *Store) NoteSent(ctx context.Context, j engine.JobID, sent map[engine.Re
 			rows = append(rows, t.job, string(r.Kind), r.ID, clean(value))
 		}
 		return t.write(ctx, noteSent, rows)
-	})
-}
-
-// MarkVerifyFirst implements [engine.Queue].
-func (s *Store) MarkVerifyFirst(ctx context.Context, j engine.JobID, refs []engine.Ref) error {
-	if len(refs) == 0 {
-		return nil
-	}
-	return s.write(ctx, j, "mark creates", func(ctx context.Context, t tx) error {
-		groups := byKind(refs)
-		for _, k := range slices.Sorted(maps.Keys(groups)) {
-			err := t.execIn(ctx, "UPDATE changes SET verify_first = 1 WHERE job = ? AND kind = ? AND id IN (ids)",
-				[]any{t.job, string(k)}, groups[k])
-			if err != nil {
-				return err
-			}
-		}
-		return nil
 	})
 }
 

@@ -21,6 +21,7 @@ type Store struct {
 	reader *sql.DB // the same as writer on PostgreSQL
 	now    func() time.Time
 	marked atomic.Int64
+	claim  *sql.Conn // see Alone
 }
 
 // Open connects to the store at url and brings its tables up to date. An empty url is the SQLite file
@@ -39,6 +40,11 @@ func Open(ctx context.Context, url, dataDir string) (*Store, error) {
 
 // Close waits for running transactions and closes the database.
 func (s *Store) Close() error {
+	if s.claim != nil {
+		if err := s.claim.Close(); err != nil {
+			return errors.Join(err, s.writer.Close())
+		}
+	}
 	if s.reader == s.writer {
 		return s.writer.Close()
 	}

@@ -43,6 +43,8 @@ const (
 type Caller struct {
 	Name string // of the token
 	From string // address
+	// Approver says that the caller may decide about held deletions.
+	Approver bool
 }
 
 // Backend is the service behind the API: what is more than reading the store. Its methods check that what is

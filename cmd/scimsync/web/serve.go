@@ -36,7 +36,9 @@ type call struct {
 type callKey struct{}
 
 // by is who asks, for the audit.
-func (c *call) by() Caller { return Caller{Name: c.token.Name, From: c.from} }
+func (c *call) by() Caller {
+	return Caller{Name: c.token.Name, From: c.from, Approver: c.token.Role.May(RoleApprover)}
+}
 
 // prefers reports whether the header Prefer has a preference (RFC 7240).
 func (c *call) prefers(what string) bool {
