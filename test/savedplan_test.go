@@ -2,6 +2,7 @@ package test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +97,37 @@ func TestSavedPlan(t *testing.T) {
 	}
 	if !strings.Contains(out, "3 of the 4 operations of the plan were not done") || !strings.Contains(errw, "1 change came up since the plan was made") {
 		t.Errorf("what was not done is not told:\n%s\n%s", out, tail(errw))
+	}
+	s.once(0)
+	s.inStep()
+	s.quiet()
+
+	// Three exchange their user names: all get them, or, when one is called otherwise by then, none has a name in between.
+	exchange := func(n int) {
+		truth := s.dir.Truth()
+		for i, id := range ids[:n] {
+			s.dir.UpdateUser(id, map[string]any{"userPrincipalName": fmt.Sprintf("nobody%d@example.test", i)})
+		}
+		for i, id := range ids[:n] {
+			s.dir.UpdateUser(id, map[string]any{"userPrincipalName": truth.Users[ids[(i+1)%n]].Properties["userPrincipalName"]})
+		}
+	}
+	exchange(3)
+	if planned = save(); len(planned) != 3 {
+		t.Fatalf("the plan has %q", planned)
+	}
+	apply(0)
+	s.inStep()
+	s.quiet()
+	exchange(3)
+	save()
+	s.dir.UpdateUser(ids[0], map[string]any{"displayName": "Changed since, once more"})
+	before := account(ids[0]).UserName
+	apply(3)
+	for _, id := range ids[:3] {
+		if name := account(id).UserName; strings.Contains(name, ".renamed-") || id == ids[0] && name != before {
+			t.Errorf("%s is called %s", id, name)
+		}
 	}
 	s.once(0)
 	s.inStep()

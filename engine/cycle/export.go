@@ -70,10 +70,7 @@ func (r *Runner) Export(ctx context.Context, c engine.Cycle, b Batch, beat Beat)
 		case len(off) == 0 || !b.Last:
 			return nil
 		case len(off) == len(queued):
-			broken, err := false, error(nil)
-			if c.Plan == "" { // a plan has no names in between
-				broken, err = x.breakRing(ctx, off)
-			}
+			broken, err := x.breakRing(ctx, off)
 			if err != nil {
 				return err
 			}
@@ -145,6 +142,7 @@ type exporter struct {
 	plan   map[engine.Ref]string // of a saved plan: the digests of what may be done; nil without one
 	// planned counts what was done as the saved plan has it.
 	planned atomic.Int64
+	counted sync.Map // in planned, by [engine.Ref]: who is put off is looked at again
 	// aside are changes of unique values whose objects stepped aside for others, see ring.go.
 	aside map[engine.Ref]*engine.AttributeChange
 	// begun are the changes that were taken up; a write of theirs may have been sent.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/scimsync/scimsync/engine"
 )
@@ -74,7 +75,7 @@ func (x *exporter) asPlanned(q engine.Queued, op engine.Operation) (engine.Settl
 	if x.Record == nil && x.cycle.Plan == "" || op.Action == engine.Fail {
 		return s, nil
 	}
-	d, err := digest(op)
+	d, err := digest(x.asBefore(q, op))
 	if err != nil {
 		return s, err
 	}
@@ -85,14 +86,31 @@ func (x *exporter) asPlanned(q engine.Queued, op engine.Operation) (engine.Settl
 		return s, nil
 	}
 	if x.plan[q.Ref] == d {
-		x.planned.Add(1)
+		if _, again := x.counted.LoadOrStore(q.Ref, true); !again {
+			x.planned.Add(1)
+		}
 		return s, nil
 	}
 	op.Detail = fmt.Sprintf("planned otherwise; now it would be %s (%s)", op.Action, op.Reason)
 	op.Action, op.Reason, op.Values = engine.Skip, engine.ChangedSincePlan, nil
 	s.Log = x.entry(x.cycle, q, op)
-
 	return s, errUndecided
+}
+
+// asBefore is an operation without the name in between that its object may have in this cycle: a plan knows the name
+// that the object had before it stepped aside.
+func (x *exporter) asBefore(q engine.Queued, op engine.Operation) engine.Operation {
+	aside := x.aside[q.Ref]
+	if aside == nil {
+		return op
+	}
+	op.Changes = slices.Clone(op.Changes)
+	for i, c := range op.Changes {
+		if c.Path.Key() == aside.Path.Key() {
+			op.Changes[i].Old = aside.Old
+		}
+	}
+	return op
 }
 
 // keepToPlan leaves out what the saved plan does not have: it stays queued for the next cycle.
