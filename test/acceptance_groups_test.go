@@ -276,7 +276,7 @@ func (w *world) judgeRemovals(v engine.Verdict, group string) {
 			about[group] = h.Members
 		}
 	}
-	if n, err := w.runner.Judge(context.WithoutCancel(w.t.Context()), "test", v, nil, about, "tester", "because"); err != nil || n != 1 {
+	if n, err := w.runner.Judge(context.WithoutCancel(w.t.Context()), "test", v, nil, about, "tester", "because"); err != nil || n != len(about[group]) {
 		w.t.Fatalf("judged %d: %v", n, err)
 	}
 }

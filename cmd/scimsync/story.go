@@ -178,6 +178,9 @@ func text(v any) string {
 
 // whyOf gives the rule in words, with its id.
 func whyOf(e engine.LogEntry) string {
+	if e.Reason == engine.ChangedSincePlan && e.Detail != "" {
+		return e.Detail
+	}
 	for _, r := range decide.Rules() {
 		if r.ID == e.Rule {
 			return fmt.Sprintf("%s (%s)", r.Text, r.ID)

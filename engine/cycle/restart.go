@@ -115,7 +115,7 @@ func (r *Runner) Quarantine(ctx context.Context, id engine.JobID, comment string
 }
 
 // Judge gives a verdict about held deletions and, by group id, held membership removals. An approval is good for
-// [ApprovalLasts] and for what is listed, nothing else. It returns how many were judged.
+// [ApprovalLasts] and for what is listed, nothing else. It returns how many were judged, each removal counted.
 func (r *Runner) Judge(ctx context.Context, id engine.JobID, v engine.Verdict, about []engine.Judged, removals map[string][]engine.Ref, by, comment string) (int, error) {
 	now := r.Now().UTC()
 	var until time.Time
@@ -132,11 +132,9 @@ func (r *Runner) Judge(ctx context.Context, id engine.JobID, v engine.Verdict, a
 	}
 	for _, group := range slices.Sorted(maps.Keys(removals)) {
 		judged, err := r.Store.JudgeRemovals(ctx, id, group, removals[group], v)
+		n += judged
 		if err != nil {
 			return n, err
-		}
-		if judged > 0 {
-			n++
 		}
 	}
 	return n, nil
