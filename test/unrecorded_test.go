@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scimsync/scimsync/connectors/msgraph/graphtest"
 	"github.com/scimsync/scimsync/engine"
 )
 
@@ -95,6 +96,35 @@ func TestUnrecordedEnable(t *testing.T) {
 		w.sync()
 		if a := w.mustAccount(id); a.Active {
 			t.Errorf("the account is %+v", a)
+		}
+		w.settled()
+		w.quiet()
+	})
+}
+
+// TestUnrecordedGroup is the same for a group that was made: it is renamed, and not made twice.
+func TestUnrecordedGroup(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		w := newWorld(t, setting{virtual: true})
+		w.sync()
+		id := w.dir.AddGroup(graphtest.Group{DisplayName: "Crew"})
+		w.dir.Assign(id, w.dir.AppRoles()[0].ID)
+		ref := engine.Ref{Kind: engine.Group, ID: id}
+		ctx := t.Context()
+		if c, err := w.runner.Begin(ctx, "test", "killed"); err != nil || w.runner.Import(ctx, c, func(int) {}) != nil {
+			t.Fatalf("%+v %v", c, err)
+		}
+		if err := w.store.NoteSent(ctx, "test", map[engine.Ref]string{ref: "Crew"}); err != nil {
+			t.Fatal(err)
+		}
+		made, err := w.app.AddGroup(map[string]any{"displayName": "Crew", "externalId": id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.dir.UpdateGroup(id, map[string]any{"displayName": "Crew of the ship"})
+		w.sync()
+		if groups := w.app.Groups(); len(groups) != 1 || groups[0].ID != made || groups[0].DisplayName != "Crew of the ship" {
+			t.Errorf("the groups are %+v", groups)
 		}
 		w.settled()
 		w.quiet()
