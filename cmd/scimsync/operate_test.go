@@ -60,16 +60,27 @@ func (s *sandboxes) operate() {
 		out, _ := s.run(exitDone, "job", "show")
 		return decodeInto[web.SynchronizationJob](s.T, out)
 	}
-	sync := func(code int) web.CycleResult {
-		out, _ := s.run(code, "job", "sync", "app")
-		r := decodeInto[web.RunResult](s.T, out)
-		if len(r.Cycles) != 1 {
-			s.Fatalf("%d cycles: %s", len(r.Cycles), out)
+	// What is decided starts a cycle of a service, and a wish joins the one that is under way: the one that is looked at
+	// began after the wish.
+	sync := func(want int) web.CycleResult {
+		for asked := time.Now(); ; {
+			code, out, errs := runCommand(s.T, "", "job", "sync", "app")
+			r := decodeInto[web.RunResult](s.T, out)
+			if len(r.Cycles) != 1 {
+				s.Fatalf("%d cycles: %s\n%s", len(r.Cycles), out, errs)
+			}
+			if r.Cycles[0].StartedAt.Before(asked) {
+				continue
+			}
+			if code != want {
+				s.Fatalf("job sync: exit %d, want %d: %s\n%s", code, want, out, errs)
+			}
+			return r.Cycles[0]
 		}
-		return r.Cycles[0]
 	}
 
-	// Somebody is looked at before anything runs: nothing is written.
+	// Somebody is looked at before anything runs: nothing is written. The job was paused before there was a service, which
+	// would run it at once.
 	truth := s.directory.Truth()
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(truth.Entitled)) {
@@ -84,6 +95,7 @@ func (s *sandboxes) operate() {
 	}
 
 	first := sync(exitDone)
+	s.run(exitDone, "job", "start", "app")
 	users, groups := s.app.Size()
 	if first.Kind != engine.Initial || first.Users.Created != len(ids) || users != len(ids) || groups != first.Groups.Created {
 		s.Fatalf("initial cycle: %+v; %d entitled, %d accounts, %d groups", first, len(ids), users, groups)
@@ -221,6 +233,7 @@ func TestOperateAlone(t *testing.T) {
 		t.Skip("starts the embedded Temporal server for every cycle")
 	}
 	s := newSandboxes(t, "")
+	s.run(exitDone, "job", "pause", "app")
 	s.operate()
 	if _, errs := s.run(exitUsage, "job", "stop", "app"); !strings.Contains(errs, "no service runs here") {
 		t.Errorf("stderr %q", errs)
@@ -244,6 +257,7 @@ func TestOperateService(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSandboxes(t, listen)
+	s.run(exitDone, "job", "pause", "app")
 	ctx, stop := context.WithCancel(t.Context())
 	var log bytes.Buffer
 	ended := make(chan int, 1)
