@@ -335,15 +335,18 @@ func (a *API) chosen(ctx context.Context, j engine.JobID, r JudgeRequest) (v ver
 	}
 	switch {
 	case r.All:
-		return v, a.undecided(ctx, j, a.now().UTC(), v.change, v.removal)
+		err = a.undecided(ctx, j, a.now().UTC(), v.change, v.removal)
+		return v, err
 	case r.Snapshot != "":
 		s, err := a.sameStill(ctx, j, r.Snapshot)
 		if err != nil {
 			return v, err
 		}
-		return v, a.undecided(ctx, j, s.At, v.change, v.removal)
+		err = a.undecided(ctx, j, s.At, v.change, v.removal)
+		return v, err
 	}
-	return v, a.byID(ctx, j, r.IDs, &v)
+	err = a.byID(ctx, j, r.IDs, &v)
+	return v, err
 }
 
 // sameStill reads a snapshot, and refuses it when what it covers is not as it was.
